@@ -1,0 +1,121 @@
+# Ballast. `make reproduce` runs the main job, `make check` the tests; `make help` lists the rest.
+#
+# Variants live in folders of their own: plain build/, SAN=address,undefined or
+# SAN=thread in build-san-*/, NDEBUG=1 in build-ndebug/.
+
+MAKEFLAGS += --no-builtin-rules
+CC      ?= gcc
+PREFIX  ?= /usr/local
+VERSION := 0.1.0
+JOBS    := $(shell nproc)
+
+comma := ,
+ifdef SAN
+B := build-san-$(subst $(comma),-,$(SAN))
+else ifdef NDEBUG
+B := build-ndebug
+else
+B := build
+endif
+
+FOLDERS := core pmap swap traces experiments
+CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DBALLAST_VERSION='"$(VERSION)"'
+CFLAGS  ?= -O2 -g
+CFLAGS  += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	   -Wno-missing-field-initializers -fno-strict-aliasing -ffp-contract=off
+LDLIBS  := -lconfuse -ljansson -lxxhash -lzstd -lm
+ifdef SAN
+CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SAN)
+else
+LDLIBS  += -ljemalloc
+endif
+ifdef NDEBUG
+CPPFLAGS += -DNDEBUG
+endif
+
+SRC     := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c))
+LIB_SRC := $(filter-out experiments/main.c,$(SRC))
+LIB_OBJ := $(LIB_SRC:%.c=$B/obj/%.o)
+UNIT    := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(wildcard tests/unit/*.c))
+MODEL   := $(patsubst tests/model/%.c,$B/tests/model/%,$(wildcard tests/model/*.c))
+
+.PHONY: all build reproduce check check-san lint format fuzz bench install clean help
+all: build
+build: $B/ballast
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make              builds build/ballast (packages: ./packages.sh build)
+## make reproduce    installs what is missing, builds, runs the main job into results/
+reproduce: | deps-build-run
+	@$(MAKE) --no-print-directory -j$(JOBS) build
+	@$B/ballast reproduce -o results
+
+## make check        unit, model, job, layer and document tests
+check: | deps-build-run-test
+	@$(MAKE) --no-print-directory -j$(JOBS) build tests
+	@BUILD=$B tests/run.sh
+
+## make check-san    the same under ASan with UBSan, then under TSan
+check-san: | deps-build-run-test
+	@$(MAKE) --no-print-directory check SAN=address,undefined
+	@$(MAKE) --no-print-directory check SAN=thread
+
+## make fuzz         every parser under libFuzzer, FUZZ_SECONDS=30 each
+FUZZ_SECONDS ?= 30
+fuzz: | deps-build-fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) tests/fuzz/run.sh
+
+## make lint         clang-format, clang-tidy, cppcheck, shell syntax, layers
+lint: | deps-build-lint-test
+	@tests/lint.sh
+
+## make format       rewrites the sources in the house's form
+format:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+## make bench        the budgets, as ratios in one run
+bench: | deps-build
+	@$(MAKE) --no-print-directory -j$(JOBS) build
+	@$B/ballast bench
+
+## make install      PREFIX=/usr/local DESTDIR=
+install: build
+	install -Dm755 $B/ballast $(DESTDIR)$(PREFIX)/bin/ballast
+	install -Dm644 docs/ballast.1 $(DESTDIR)$(PREFIX)/share/man/man1/ballast.1
+
+## make clean        removes every build folder
+clean:
+	rm -rf build build-ndebug build-san-* build-fuzz
+
+deps-%:
+	@./packages.sh $(subst -, ,$*)
+
+.PHONY: tests
+tests: $(UNIT) $(MODEL)
+
+# The flags are part of what an object depends on.
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)
+$B/flags: FORCE
+	@mkdir -p $B
+	@echo '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS))' > $@
+FORCE:
+
+$B/obj/%.o: %.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$B/ballast: $(LIB_OBJ) $B/obj/experiments/main.o
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$B/libballast.a: $(LIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$B/tests/%: tests/%.c tests/test.h $B/libballast.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $< $B/libballast.a $(LDLIBS) -lcunit -o $@
+
+-include $(LIB_OBJ:.o=.d) $B/obj/experiments/main.d $(UNIT:=.d) $(MODEL:=.d)

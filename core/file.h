@@ -1,0 +1,28 @@
+/*
+ * Files that are written whole or not at all.
+ *
+ * A draft is a temporary file beside its target; commit flushes, checks every
+ * error that the stream gathered, and renames. Drafts still open when the
+ * program is told to stop are removed (file_drop_drafts(), safe in a signal
+ * handler), so that Ctrl-C leaves nothing half-written.
+ */
+#ifndef BALLAST_CORE_FILE_H
+#define BALLAST_CORE_FILE_H
+
+#include "core/err.h"
+
+#include <stdio.h>
+
+struct draft;
+
+/* path "-" writes to standard output, where commit only flushes. */
+MUST_CHECK int draft_open(const char *path, struct draft **draft, struct err *err);
+FILE *draft_stream(struct draft *draft);
+const char *draft_path(const struct draft *draft); /* the target, for messages */
+MUST_CHECK int draft_commit(struct draft *draft, struct err *err); /* frees, also on failure */
+void draft_abort(struct draft *draft);				   /* frees, removes; NULL is fine */
+
+/* Unlinks every open draft; async-signal-safe. */
+void file_drop_drafts(void);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * A job: the option tables of every part, filled from a file and from -s.
+ *
+ * libConfuse reads the syntax (sections, titles, comments, include()); its
+ * tables are made from ours and every value reaches opt_set(), so units,
+ * ranges and messages are the same in a file and on a command line. Errors
+ * name file and line, the key, and the nearest key that exists.
+ *
+ * A job owns its options structs; job_section() lends them. Order of titled
+ * sections is that of their first mention. The thread rule: one job, one
+ * thread.
+ */
+#ifndef BALLAST_CORE_JOB_H
+#define BALLAST_CORE_JOB_H
+
+#include "core/opt.h"
+
+#include <jansson.h>
+
+struct job;
+
+/* sections: NULL-ended, lives as long as the job. Every untitled section exists at once. */
+MUST_CHECK int job_new(const struct opt_section *const *sections, struct job **job);
+void job_free(struct job *job);
+
+/* Reads a file on top of what is there; "-" is standard input. */
+MUST_CHECK int job_load(struct job *job, const char *path, struct err *err);
+
+/* The same from memory; name stands for the file in messages. */
+MUST_CHECK int job_parse(struct job *job, const char *text, const char *name, struct err *err);
+
+/*
+ * "section.key=value" or "section.title.key=value", as after -s. A title that
+ * the job does not have is an error that lists those it has.
+ */
+MUST_CHECK int job_set(struct job *job, const char *assignment, struct err *err);
+
+/* The options struct of an untitled section. Never NULL for a section of the job. */
+void *job_section(const struct job *job, const struct opt_section *section);
+
+/* How many sections of that kind, and the i-th one's title and options struct. */
+size_t job_count(const struct job *job, const struct opt_section *section);
+const char *job_title(const struct job *job, const struct opt_section *section, size_t i);
+void *job_titled(const struct job *job, const struct opt_section *section, size_t i);
+
+/* "FILE:LINE" where a key was last set, "-s", or "default": for messages of later checks. */
+const char *job_where(const struct job *job, const void *options, const char *key);
+
+/* Every resolved option, defaults too: {"host": {..}, "vm": {"a": {..}}}, in table order. */
+json_t *job_json(const struct job *job);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * Every call to the operating system that the library makes lies behind here.
+ *
+ * Memory by mapping, positioned file input and output, and the two clocks that
+ * the drivers may read. Nothing below the drivers calls a clock.
+ */
+#ifndef BALLAST_CORE_OS_H
+#define BALLAST_CORE_OS_H
+
+#include "core/types.h"
+
+#include <sys/types.h>
+
+/* Zeroed memory that costs only what is touched; NULL without room. Rounded up to pages. */
+void *os_map(size_t bytes);
+void os_unmap(void *p, size_t bytes);
+
+/* Gives the pages' memory back; they read as zero afterwards. */
+void os_discard(void *p, size_t bytes);
+
+/* Maps a whole file for reading; *bytes its size (0: *p is NULL). 0 or -errno. */
+MUST_CHECK int os_map_file(const char *path, void **p, size_t *bytes);
+
+/* Whole transfers: loops over short ones; -EIO where the file ends early. */
+MUST_CHECK int os_pread_full(int fd, void *buf, size_t n, uint64_t offset);
+MUST_CHECK int os_pwrite_full(int fd, const void *buf, size_t n, uint64_t offset);
+
+/* A nameless temporary file in dir, gone when closed; fd or -errno. */
+MUST_CHECK int os_temp_file(const char *dir);
+void os_close(int fd);
+
+/* For drivers only, in ns: CPU time of the process, and monotonic time. */
+uint64_t os_cpu_ns(void);
+uint64_t os_mono_ns(void);
+
+#endif
