@@ -1,0 +1,129 @@
+#include "core/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static size_t whole_pages(size_t bytes)
+{
+	return (bytes + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
+}
+
+void *os_map(size_t bytes)
+{
+	if (bytes > SIZE_MAX - PAGE_SIZE)
+		return NULL;
+	void *p = mmap(NULL, whole_pages(bytes ? bytes : 1), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void os_unmap(void *p, size_t bytes)
+{
+	if (p)
+		munmap(p, whole_pages(bytes ? bytes : 1));
+}
+
+void os_discard(void *p, size_t bytes)
+{
+	madvise(p, whole_pages(bytes), MADV_DONTNEED);
+}
+
+int os_map_file(const char *path, void **p, size_t *bytes)
+{
+	struct stat st;
+	int rc = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	*p = NULL;
+	*bytes = 0;
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) != 0) {
+		rc = -errno;
+	} else if (!S_ISREG(st.st_mode)) {
+		rc = S_ISDIR(st.st_mode) ? -EISDIR : -ENODEV;
+	} else if (st.st_size > 0) {
+		void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (map == MAP_FAILED) {
+			rc = -errno;
+		} else {
+			madvise(map, (size_t)st.st_size, MADV_SEQUENTIAL);
+			*p = map;
+			*bytes = (size_t)st.st_size;
+		}
+	}
+	close(fd);
+	return rc;
+}
+
+int os_pread_full(int fd, void *buf, size_t n, uint64_t offset)
+{
+	char *at = buf;
+
+	while (n > 0) {
+		ssize_t got = pread(fd, at, n, (off_t)offset);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			return -EIO; /* the file ends before the data does */
+		at += got;
+		offset += (uint64_t)got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+int os_pwrite_full(int fd, const void *buf, size_t n, uint64_t offset)
+{
+	const char *at = buf;
+
+	while (n > 0) {
+		ssize_t put = pwrite(fd, at, n, (off_t)offset);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return -errno;
+		if (put == 0)
+			return -ENOSPC;
+		at += put;
+		offset += (uint64_t)put;
+		n -= (size_t)put;
+	}
+	return 0;
+}
+
+int os_temp_file(const char *dir)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void os_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t os_cpu_ns(void)
+{
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+uint64_t os_mono_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
