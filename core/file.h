@@ -15,12 +15,20 @@
 
 struct draft;
 
-/* path "-" writes to standard output, where commit only flushes. */
+/*
+ * path "-" writes to standard output, where commit only flushes. A target that
+ * exists and is no plain file (a pipe, /dev/null) is written in place. A link
+ * is followed; a file that is replaced keeps its mode.
+ */
 MUST_CHECK int draft_open(const char *path, struct draft **draft, struct err *err);
 FILE *draft_stream(struct draft *draft);
 const char *draft_path(const struct draft *draft); /* the target, for messages */
+
+/* Right after a write to the stream failed: says so, from errno, and returns -errno. */
+MUST_CHECK int draft_fail(const struct draft *draft, struct err *err);
+
 MUST_CHECK int draft_commit(struct draft *draft, struct err *err); /* frees, also on failure */
-void draft_abort(struct draft *draft);				   /* frees, removes; NULL is fine */
+void draft_abort(struct draft *draft); /* frees, removes; NULL is fine */
 
 /* Unlinks every open draft; async-signal-safe. */
 void file_drop_drafts(void);
