@@ -14,7 +14,8 @@
  * Field types by opt_type: BOOL bool; INT int64_t; BYTES uint64_t (bytes);
  * TIME uint64_t (ns); REAL double (a "%" divides by 100); STRING char *
  * (owned, NULL while unset); CHOICE const struct policy *; LIST char **
- * (owned, NULL-ended, NULL while unset; "a, b" on the command line).
+ * (owned, NULL-ended, NULL while unset; "a, b" on the command line). Empty
+ * text makes a STRING or LIST unset. Counts may be written 50k, 1.5M or 2G.
  */
 #ifndef BALLAST_CORE_OPT_H
 #define BALLAST_CORE_OPT_H
@@ -22,16 +23,26 @@
 #include "core/err.h"
 #include "core/policy.h"
 
-enum opt_type { OPT_BOOL, OPT_INT, OPT_BYTES, OPT_TIME, OPT_REAL, OPT_STRING, OPT_CHOICE, OPT_LIST };
+enum opt_type {
+	OPT_BOOL,
+	OPT_INT,
+	OPT_BYTES,
+	OPT_TIME,
+	OPT_REAL,
+	OPT_STRING,
+	OPT_CHOICE,
+	OPT_LIST
+};
 
 struct opt {
 	const char *name; /* NULL ends a table */
 	enum opt_type type;
-	size_t offset;			      /* of the field in the section's struct */
-	const char *def;		      /* as a user would write it; NULL = unset */
-	double min, max;		      /* in the base unit; both 0 = any value of the type >= 0 */
-	const struct policy *const *choices;  /* CHOICE: NULL-ended */
-	const char *help;		      /* one line, says the unit where the type does not */
+	size_t offset;	 /* of the field in the section's struct */
+	const char *def; /* as a user would write it; NULL = unset */
+	double min, max; /* in the base unit; both 0 = any value of the type >= 0,
+			    max 0 with min > 0 = no upper bound */
+	const struct policy *const *choices; /* CHOICE: NULL-ended */
+	const char *help;		     /* one line, says the unit where the type does not */
 };
 
 struct opt_section {
@@ -55,11 +66,14 @@ MUST_CHECK int opt_defaults(const struct opt_section *section, void *base);
 /* Frees what STRING and LIST fields own. */
 void opt_release(const struct opt_section *section, void *base);
 
-/* Writes the value as text that opt_set() would read back. Returns -ENOSPC if cut. */
+/* Writes the value as text that opt_set() would read back; "" if unset. -ENOSPC if cut. */
 int opt_format(const struct opt *opt, const void *base, char *buf, size_t size);
 
 /* The row of that name, or NULL. */
 const struct opt *opt_find(const struct opt_section *section, const char *name);
+
+/* What the option takes, for help: "size", "time", "1 to 64", "lru clock none". Length. */
+int opt_domain(const struct opt *opt, char *buf, size_t size);
 
 /* "256mb", "4k", "512" (bytes), "1.5gb" exactly; -EINVAL with the mend on anything else. */
 MUST_CHECK int parse_bytes(const char *text, uint64_t *bytes, struct err *err);
