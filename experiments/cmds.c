@@ -1,0 +1,86 @@
+#include "experiments/cmds.h"
+
+#include "core/opt.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* One line per command, in the order of `ballast help`. */
+const struct cmd cmds[] = {
+	{"list", "what a job file may say: sections, keys, policies", cmd_list},
+	{"help", "this overview, or one command's help", cmd_help},
+	{"version", "the version, of the libraries too", cmd_version},
+	{NULL},
+};
+
+const struct cmd *cmd_find(const char *name)
+{
+	const char *names[32];
+	size_t n = 0;
+
+	for (const struct cmd *cmd = cmds; cmd->name; cmd++) {
+		if (strcmp(cmd->name, name) == 0)
+			return cmd;
+		if (n < ARRAY_LEN(names))
+			names[n++] = cmd->name;
+	}
+	const char *near = nearest_name(name, names, n);
+	struct err err;
+	if (near)
+		err_input(&err, "there is no command '%.40s'; did you mean '%s'?", name, near);
+	else
+		err_input(&err, "there is no command '%.40s'; 'ballast help' lists them", name);
+	cmd_fail(&err);
+	return NULL;
+}
+
+/* argp says "Try ... --help" in a line of its own; without a stream it does not. */
+static error_t one_line(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	if (key == ARGP_KEY_INIT)
+		state->err_stream = NULL;
+	return ARGP_ERR_UNKNOWN;
+}
+
+int cmd_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+	static const struct argp quiet = {.parser = one_line};
+	const struct argp_child children[] = {{&quiet}, {NULL}};
+	struct argp parser = *argp;
+
+	parser.children = children;
+	return argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, input) ? 2 : 0;
+}
+
+int cmd_usage(const struct argp_state *state, const char *fmt, ...)
+{
+	struct err err;
+	char msg[500];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof msg, fmt, ap);
+	va_end(ap);
+	err_input(&err, "%s: %s; see '%s --help'", state->name, msg, state->name);
+	fprintf(stderr, "%s\n", err.msg);
+	return EINVAL;
+}
+
+int cmd_fail(const struct err *err)
+{
+	fprintf(stderr, "ballast: %s\n", err->msg);
+	return err->exit_code;
+}
+
+struct cmd_bold cmd_bold(FILE *out)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if ((no_color && *no_color) || !isatty(fileno(out)) || !term || strcmp(term, "dumb") == 0)
+		return (struct cmd_bold){"", ""};
+	return (struct cmd_bold){"\033[1m", "\033[0m"};
+}

@@ -1,0 +1,53 @@
+/*
+ * The commands behind `ballast COMMAND`, and what they share.
+ *
+ * A command is one file and one line in cmds[]. It gets its own arguments,
+ * with argv[0] = "ballast COMMAND", parses them with cmd_parse() and returns
+ * the exit code: 0 done, 1 the run failed, 2 usage or job error, 3 done but a
+ * stated expectation did not hold. An error is one line on standard error.
+ */
+#ifndef BALLAST_EXPERIMENTS_CMDS_H
+#define BALLAST_EXPERIMENTS_CMDS_H
+
+#include "core/err.h"
+
+#include <argp.h>
+#include <stdio.h>
+
+struct cmd {
+	const char *name; /* NULL ends the table */
+	const char *help; /* one line */
+	int (*run)(int argc, char **argv);
+};
+
+extern const struct cmd cmds[];
+
+int cmd_list(int argc, char **argv);
+int cmd_help(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+/* The command of that name; if there is none, NULL and one line on standard error. */
+const struct cmd *cmd_find(const char *name);
+
+/* `ballast --help`: options, commands, examples. */
+void cmd_print_overview(FILE *out);
+
+/*
+ * argp_parse() where a usage error is one line: 0, or the exit code 2. The
+ * parser function says what is wrong with cmd_usage() and returns its value.
+ */
+MUST_CHECK int cmd_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/* "ballast run: MESSAGE; see 'ballast run --help'" on standard error. Returns EINVAL. */
+int cmd_usage(const struct argp_state *state, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* "ballast: MESSAGE" on standard error. Returns the exit code of the error. */
+int cmd_fail(const struct err *err);
+
+/* Escape sequences that start and end bold text, empty if out wants none (NO_COLOR, a pipe). */
+struct cmd_bold {
+	const char *on, *off;
+};
+struct cmd_bold cmd_bold(FILE *out);
+
+#endif
