@@ -59,12 +59,14 @@ int os_map_file(const char *path, void **p, size_t *bytes)
 	return rc;
 }
 
-int os_pread_full(int fd, void *buf, size_t n, uint64_t offset)
+const struct os_io os_io = {pread, pwrite};
+
+int os_read_at(const struct os_io *io, int fd, void *buf, size_t n, uint64_t offset)
 {
 	char *at = buf;
 
 	while (n > 0) {
-		ssize_t got = pread(fd, at, n, (off_t)offset);
+		ssize_t got = io->pread(fd, at, n, (off_t)offset);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -78,12 +80,12 @@ int os_pread_full(int fd, void *buf, size_t n, uint64_t offset)
 	return 0;
 }
 
-int os_pwrite_full(int fd, const void *buf, size_t n, uint64_t offset)
+int os_write_at(const struct os_io *io, int fd, const void *buf, size_t n, uint64_t offset)
 {
 	const char *at = buf;
 
 	while (n > 0) {
-		ssize_t put = pwrite(fd, at, n, (off_t)offset);
+		ssize_t put = io->pwrite(fd, at, n, (off_t)offset);
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put < 0)

@@ -21,9 +21,18 @@ void os_discard(void *p, size_t bytes);
 /* Maps a whole file for reading; *bytes its size (0: *p is NULL). 0 or -errno. */
 MUST_CHECK int os_map_file(const char *path, void **p, size_t *bytes);
 
-/* Whole transfers: loops over short ones; -EIO where the file ends early. */
-MUST_CHECK int os_pread_full(int fd, void *buf, size_t n, uint64_t offset);
-MUST_CHECK int os_pwrite_full(int fd, const void *buf, size_t n, uint64_t offset);
+/* The two calls under a transfer, so that a test can make a disk fail. */
+struct os_io {
+	ssize_t (*pread)(int fd, void *buf, size_t n, off_t offset);
+	ssize_t (*pwrite)(int fd, const void *buf, size_t n, off_t offset);
+};
+
+extern const struct os_io os_io; /* the real ones */
+
+/* Whole transfers: loops over short ones; -EIO where the file ends early. 0 or -errno. */
+MUST_CHECK int os_read_at(const struct os_io *io, int fd, void *buf, size_t n, uint64_t offset);
+MUST_CHECK int os_write_at(const struct os_io *io, int fd, const void *buf, size_t n,
+			   uint64_t offset);
 
 /* A nameless temporary file in dir, gone when closed; fd or -errno. */
 MUST_CHECK int os_temp_file(const char *dir);

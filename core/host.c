@@ -1,0 +1,285 @@
+#include "core/host.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void marks_none(const struct host_opts *opts, uint32_t frames, uint32_t *low, uint32_t *high)
+{
+	(void)opts;
+	(void)frames;
+	*low = 0;
+	*high = 1;
+}
+
+static void marks_reserve(const struct host_opts *opts, uint32_t frames, uint32_t *low,
+			  uint32_t *high)
+{
+	*low = (uint32_t)((double)frames * opts->reserve_low);
+	*high = (uint32_t)((double)frames * opts->reserve_high);
+	if (*high <= *low)
+		*high = *low + 1;
+}
+
+static const struct thresholds thresholds_none = {
+	{"none", "fill memory to the last frame, replace one page per fault: textbook replacement"},
+	marks_none,
+};
+
+static const struct thresholds thresholds_reserve = {
+	{"reserve", "keep frames free: reclaim below reserve_low up to reserve_high"},
+	marks_reserve,
+};
+
+const struct policy *const thresholds_list[] = {
+	&thresholds_none.policy,
+	&thresholds_reserve.policy,
+	NULL,
+};
+
+#define HOST(field) offsetof(struct host_opts, field)
+
+static const struct opt host_options[] = {
+	{"frames", OPT_INT, HOST(frames), "0", 0, UINT32_MAX - 1, NULL,
+	 "machine memory in 4 KiB frames; 0: as memory says"},
+	{"memory", OPT_BYTES, HOST(memory), "0", 0, 0x1p43, NULL,
+	 "machine memory; if neither is given, the sum of the VMs'"},
+	{"low_memory", OPT_BYTES, HOST(low_memory), "4gb", 0, 0x1p43, NULL,
+	 "machine memory that devices can address: the low zone"},
+	{"backing", OPT_CHOICE, HOST(backing), "ids", 0, 0, backings, "where page contents live"},
+	{"thresholds", OPT_CHOICE, HOST(thresholds), "reserve", 0, 0, thresholds_list,
+	 "when frames are reclaimed"},
+	{"reserve_low", OPT_REAL, HOST(reserve_low), "4%", 0, 0.5, NULL,
+	 "free share of memory at which reclaiming begins (thresholds = reserve)"},
+	{"reserve_high", OPT_REAL, HOST(reserve_high), "6%", 0, 0.9, NULL,
+	 "free share of memory at which reclaiming ends (thresholds = reserve)"},
+	{"quantum", OPT_TIME, HOST(quantum), "100us", 1, 1e12, NULL,
+	 "virtual time that one VM may run ahead of another"},
+	{"audit", OPT_TIME, HOST(audit), "0", 0, 0, NULL,
+	 "virtual time between self-checks of every count; 0: only at the end"},
+	{"seed", OPT_INT, HOST(seed), "1", 0, 0, NULL, "seed of every random stream of the run"},
+	{NULL},
+};
+
+const struct opt_section host_section = {
+	"host", false, sizeof(struct host_opts), host_options, "the machine",
+};
+
+#define COST(field) offsetof(struct cost_opts, field)
+
+static const struct opt cost_options[] = {
+	{"ref", OPT_TIME, COST(ref), "10ns", 0, 1e9, NULL,
+	 "virtual time of a reference that hits (a trace record stands for several instructions)"},
+	{"fault", OPT_TIME, COST(fault), "1us", 0, 1e12, NULL,
+	 "virtual time of an exit to the manager and back"},
+	{"zero", OPT_TIME, COST(zero), "300ns", 0, 1e12, NULL,
+	 "virtual time to clear a page before it is handed out"},
+	{NULL},
+};
+
+const struct opt_section cost_section = {
+	"cost", false, sizeof(struct cost_opts), cost_options, "what moves the virtual clock",
+};
+
+#define STAT(field) offsetof(struct host_stats, field)
+
+static const struct stat host_stat_rows[] = {
+	{"time_ns", STAT_GAUGE, "ns", STAT(time_ns), false, "virtual time when the last VM stopped"},
+	{"min_free", STAT_GAUGE, "frames", STAT(min_free), false, "fewest free frames seen"},
+	{"reclaims", STAT_COUNTER, "1", STAT(reclaims), true, "times that free frames ran short"},
+	{"vm_failed", STAT_COUNTER, "1", STAT(vm_failed), false, "VMs stopped by an error"},
+	{NULL},
+};
+
+int host_new(const struct host_opts *opts, const struct cost_opts *cost, struct host **out,
+	     struct err *err)
+{
+	struct host *host = calloc(1, sizeof *host);
+	uint32_t frames = (uint32_t)opts->frames;
+	uint64_t low = opts->low_memory >> PAGE_SHIFT;
+
+	if (!host)
+		return err_run(err, ENOMEM, "no memory for a host");
+	host->opts = *opts;
+	host->cost = *cost;
+	int rc = machine_init(&host->machine, &host->meter, (const struct backing *)opts->backing,
+			      frames, low > frames ? frames : (uint32_t)low);
+	if (rc) {
+		free(host);
+		return err_run(err, -rc, "no memory for a machine of %u frames (backing %s)",
+			       frames, opts->backing->name);
+	}
+	((const struct thresholds *)opts->thresholds)
+		->marks(opts, frames, &host->mark_low, &host->mark_high);
+	clock_init(&host->clock);
+	host->stats.min_free = frames;
+	stat_bind(&host->scope, host_stat_rows, &host->stats);
+	*out = host;
+	return 0;
+}
+
+static void vm_free(struct vm *vm)
+{
+	if (vm->guest && vm->guest->close)
+		vm->guest->close(vm->guest_state);
+	free(vm->name);
+	free(vm);
+}
+
+static void vm_empty(struct vm *vm)
+{
+	struct host *host = vm->host;
+
+	for (size_t i = host->parts; i-- > 0;) {
+		if (host->part[i].part->vm_emptied)
+			host->part[i].part->vm_emptied(host->part[i].ctx, vm);
+	}
+}
+
+/* Takes the VM from the first n parts, last part first. */
+static void vm_remove(struct vm *vm, size_t n)
+{
+	struct host *host = vm->host;
+
+	while (n-- > 0) {
+		if (host->part[n].part->vm_removed)
+			host->part[n].part->vm_removed(host->part[n].ctx, vm);
+	}
+	vm_free(vm);
+}
+
+void host_free(struct host *host)
+{
+	if (!host)
+		return;
+	for (size_t i = 0; i < host->vms; i++)
+		vm_empty(host->vm[i]);
+	for (size_t i = 0; i < host->vms; i++)
+		vm_remove(host->vm[i], host->parts);
+	for (size_t i = host->parts; i-- > 0;) {
+		if (host->part[i].part->close)
+			host->part[i].part->close(host->part[i].ctx);
+	}
+	free(host->vm);
+	clock_free(&host->clock);
+	machine_fini(&host->machine);
+	free(host);
+}
+
+void host_add_part(struct host *host, const struct part *part, void *ctx)
+{
+	if (host->parts == HOST_PARTS_MAX || host->vms)
+		abort();
+	host->part[host->parts].part = part;
+	host->part[host->parts++].ctx = ctx;
+}
+
+void host_add_reclaimer(struct host *host, const struct reclaimer *reclaimer, void *ctx)
+{
+	if (host->reclaimers == HOST_RECLAIMERS_MAX)
+		abort();
+	host->reclaimer[host->reclaimers].reclaimer = reclaimer;
+	host->reclaimer[host->reclaimers++].ctx = ctx;
+}
+
+int vm_add(struct host *host, const char *name, uint32_t pages, struct vm **out, struct err *err)
+{
+	if (host->vms >= VM_ID_MAX)
+		return err_input(err, "vm %s: a host holds at most %d VMs", name, VM_ID_MAX);
+	struct vm **list = realloc(host->vm, (host->vms + 1) * sizeof *list);
+	struct vm *vm = calloc(1, sizeof *vm);
+	if (list)
+		host->vm = list;
+	if (!list || !vm || !(vm->name = strdup(name))) {
+		free(vm);
+		return err_run(err, ENOMEM, "vm %s: no memory", name);
+	}
+	vm->host = host;
+	vm->pages = pages;
+	vm->id = (uint16_t)host->vms;
+	for (size_t i = 0; i < host->parts; i++) {
+		const struct part *part = host->part[i].part;
+		int rc = part->vm_added ? part->vm_added(host->part[i].ctx, vm) : 0;
+		if (rc) {
+			vm_remove(vm, i);
+			return err_run(err, -rc, "vm %s: no memory for the %s of %u pages", name,
+				       part->name, pages);
+		}
+	}
+	host->vm[host->vms++] = vm;
+	*out = vm;
+	return 0;
+}
+
+void vm_drive(struct vm *vm, const struct guest *guest, void *state)
+{
+	vm->guest = guest;
+	vm->guest_state = state;
+}
+
+void vm_fail(struct vm *vm, const struct err *err)
+{
+	if (vm->state == VM_FAILED)
+		return;
+	vm->state = VM_FAILED;
+	vm->err = *err;
+	vm->host->stats.vm_failed++;
+	host_event(vm->host, vm, "failed", "%s", err->msg);
+	vm_empty(vm);
+}
+
+static void host_reclaim(struct host *host, struct vm *needy, struct err *err)
+{
+	struct machine *m = &host->machine;
+
+	host->stats.reclaims++;
+	for (size_t i = 0; i < host->reclaimers && m->free < host->mark_high; i++)
+		host->reclaimer[i].reclaimer->reclaim(host->reclaimer[i].ctx,
+						      host->mark_high - m->free, needy, err);
+}
+
+int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err)
+{
+	struct machine *m = &host->machine;
+	struct err why = {0};
+
+	if (m->free < host->stats.min_free)
+		host->stats.min_free = m->free;
+	host_reclaim(host, vm, &why);
+	*mpn = machine_take(m);
+	if (mpn_valid(*mpn))
+		return 0;
+	if (why.exit_code) {
+		err_prefix(&why, "no frame");
+		if (err)
+			*err = why;
+		return -ENOMEM;
+	}
+	return err_run(err, ENOMEM, "no frame: %u frames, none free and none to reclaim", m->frames);
+}
+
+void host_event(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)
+{
+	char reason[768];
+	va_list ap;
+
+	if (!host->on_event)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof reason, fmt, ap);
+	va_end(ap);
+	host->on_event(host->event_ctx, vm ? vm->time_ns : host->clock.now_ns, vm, event, reason);
+}
+
+size_t host_audit(struct host *host, FILE *out)
+{
+	size_t bad = machine_audit(&host->machine, out);
+
+	for (size_t i = 0; i < host->parts; i++) {
+		if (host->part[i].part->audit)
+			bad += host->part[i].part->audit(host->part[i].ctx, out);
+	}
+	return bad;
+}

@@ -1,0 +1,197 @@
+/*
+ * A host and its virtual machines, and the sockets that the other folders plug
+ * into.
+ *
+ * A host owns machine memory, a virtual clock, its VMs and a list of parts
+ * (pmap, swap, sharing, ...), which the host knows only by their hooks. Policy
+ * chooses and mechanism acts: the host decides when frames are short and asks
+ * its reclaimers in the order that the job lists; each gives what it can.
+ *
+ * There are no globals: a thousand hosts fit in one process. A host is
+ * single-threaded; in live mode event threads enter it one at a time.
+ *
+ * A VM that cannot go on (its swapped page is lost, no frame can be found for
+ * it) fails alone: its error is kept, its memory goes back to the machine and
+ * the others run on.
+ */
+#ifndef BALLAST_CORE_HOST_H
+#define BALLAST_CORE_HOST_H
+
+#include "core/err.h"
+#include "core/machine.h"
+#include "core/opt.h"
+#include "core/stat.h"
+#include "core/timer.h"
+
+struct host;
+struct vm;
+struct pmap;
+
+/* host { } of a job file. */
+struct host_opts {
+	int64_t frames;			 /* 0: as memory says */
+	uint64_t memory;		 /* bytes; 0: as frames say */
+	uint64_t low_memory;		 /* bytes that devices can address */
+	const struct policy *backing;	 /* of backings[] */
+	const struct policy *thresholds; /* of thresholds_list[] */
+	double reserve_low, reserve_high;
+	uint64_t quantum; /* ns a VM runs ahead of the next */
+	uint64_t audit;	  /* ns of virtual time between self-checks; 0 never */
+	int64_t seed;
+};
+
+/* cost { }: what moves the virtual clock. All in ns. */
+struct cost_opts {
+	uint64_t ref;	/* a reference that hits */
+	uint64_t fault; /* an exit to the manager and back */
+	uint64_t zero;	/* clearing a page before hand-out */
+};
+
+extern const struct opt_section host_section, cost_section;
+
+/*
+ * When frames are reclaimed: at or below `low` free frames, until `high` are.
+ * Where the marks are 0 and 1, memory is filled to the last frame and one page
+ * is replaced per fault, as textbooks count.
+ */
+struct thresholds {
+	struct policy policy;
+	void (*marks)(const struct host_opts *opts, uint32_t frames, uint32_t *low, uint32_t *high);
+};
+
+extern const struct policy *const thresholds_list[]; /* none, reserve */
+
+/*
+ * Frees up to `want` frames, any VM's, and returns how many. needy is the VM
+ * that waits, or NULL. err says why it was fewer, where there is a reason that
+ * a user can mend (a full disk).
+ */
+struct reclaimer {
+	struct policy policy;
+	uint32_t (*reclaim)(void *ctx, uint32_t want, struct vm *needy, struct err *err);
+};
+
+/* A part of the manager, as the host sees it. Hooks may be NULL. */
+struct part {
+	const char *name;
+	int (*vm_added)(void *ctx, struct vm *vm);  /* 0 or -errno: the VM is not added */
+	void (*vm_emptied)(void *ctx, struct vm *vm); /* gives back all the memory that it holds */
+	void (*vm_removed)(void *ctx, struct vm *vm); /* frees what vm_added made */
+	size_t (*audit)(void *ctx, FILE *out);	    /* recounts; returns violations */
+	void (*close)(void *ctx);		    /* last parts first */
+};
+
+enum step { STEP_MORE = 0, STEP_ENDED = 1 };
+
+/* What drives a VM: a trace, a guest-OS model, a live guest. step: STEP_* or -errno. */
+struct guest {
+	const char *name;
+	int (*step)(void *state, struct vm *vm, uint64_t until_ns, struct err *err);
+	void (*close)(void *state);
+};
+
+enum vm_state { VM_RUNNING, VM_ENDED, VM_FAILED };
+
+struct vm {
+	struct host *host;
+	char *name;
+	struct pmap *pmap; /* the pmap part's */
+	uint64_t time_ns;  /* this VM's own clock; host clock <= every running VM's */
+	uint32_t pages;	   /* size, in PPNs */
+	uint16_t id;	   /* index in host->vm */
+	enum vm_state state;
+	struct err err; /* why, if VM_FAILED */
+	const struct guest *guest;
+	void *guest_state;
+	struct stat_scope stats;
+};
+
+#define HOST_PARTS_MAX	    16
+#define HOST_RECLAIMERS_MAX 8
+
+struct host_stats {
+	uint64_t time_ns;   /* virtual time at which the last VM stopped */
+	uint64_t min_free;  /* frames */
+	uint64_t reclaims;  /* times that free frames ran short */
+	uint64_t vm_failed; /* VMs */
+};
+
+/* Told of what happened; reason is one line. vm may be NULL. */
+typedef void event_fn(void *ctx, uint64_t time_ns, const struct vm *vm, const char *event,
+		      const char *reason);
+
+struct host {
+	struct host_opts opts;
+	struct cost_opts cost;
+	struct meter meter;
+	struct machine machine;
+	struct clock clock;
+	struct vm **vm; /* [vms] */
+	size_t vms;
+	uint32_t mark_low, mark_high; /* frames */
+	struct {
+		const struct part *part;
+		void *ctx;
+	} part[HOST_PARTS_MAX];
+	size_t parts;
+	struct {
+		const struct reclaimer *reclaimer;
+		void *ctx;
+	} reclaimer[HOST_RECLAIMERS_MAX];
+	size_t reclaimers;
+	struct host_stats stats;
+	struct stat_scope scope;
+	event_fn *on_event; /* optional */
+	void *event_ctx;
+	void (*on_step)(void *ctx); /* optional: between steps, for a progress bar */
+	void *step_ctx;
+	volatile bool stop; /* set to end host_run() early, e.g. on Ctrl-C */
+};
+
+/* opts->frames decides the size and must be > 0 and < 2^32 - 1. */
+MUST_CHECK int host_new(const struct host_opts *opts, const struct cost_opts *cost,
+			struct host **host, struct err *err);
+void host_free(struct host *host); /* with its VMs, guests and parts */
+
+/* Parts come before the first VM. Both abort when the table is full: a bug. */
+void host_add_part(struct host *host, const struct part *part, void *ctx);
+void host_add_reclaimer(struct host *host, const struct reclaimer *reclaimer, void *ctx);
+
+/* pages > 0. The name is copied; the guest is attached with vm_drive(). */
+MUST_CHECK int vm_add(struct host *host, const char *name, uint32_t pages, struct vm **vm,
+		      struct err *err);
+void vm_drive(struct vm *vm, const struct guest *guest, void *state);
+
+/* Stops the VM for good; its memory goes back. The error is copied. */
+void vm_fail(struct vm *vm, const struct err *err);
+
+/*
+ * A frame for the VM, not yet owned nor zeroed, reclaiming where frames are
+ * short. On -ENOMEM nothing changed but what the reclaimers did. Inlined up to
+ * the mark, since every fault comes through here.
+ */
+int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err);
+
+MUST_CHECK static inline int host_take_frame(struct host *host, struct vm *vm, mpn_t *mpn,
+					     struct err *err)
+{
+	if (unlikely(host->machine.free <= host->mark_low))
+		return host_take_slow(host, vm, mpn, err);
+	*mpn = machine_take(&host->machine);
+	return 0;
+}
+
+/*
+ * Runs every guest to its end, interleaved by virtual time, firing timers on
+ * the way, and audits at the end. A guest's bad input (class 2) ends the run; a
+ * VM that fails otherwise fails alone and the run goes on and returns 0.
+ */
+MUST_CHECK int host_run(struct host *host, struct err *err);
+
+void host_event(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
+/* Recounts every identity of machine and parts; writes the violations, returns how many. */
+size_t host_audit(struct host *host, FILE *out);
+
+#endif

@@ -1,0 +1,204 @@
+#include "core/machine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_FRAME UINT32_MAX
+
+static void zone_init(struct zone *z, uint32_t first, uint32_t end)
+{
+	*z = (struct zone){first, end, first, NO_FRAME, end - first};
+}
+
+int machine_init(struct machine *m, struct meter *meter, const struct backing *backing,
+		 uint32_t frames, uint32_t low_frames)
+{
+	memset(m, 0, sizeof *m);
+	m->meter = meter;
+	m->backing = backing;
+	m->frames = m->free = frames;
+	if (low_frames > frames)
+		low_frames = frames;
+	zone_init(&m->zone[ZONE_LOW], 0, low_frames);
+	zone_init(&m->zone[ZONE_HIGH], low_frames, frames);
+	m->frame = meter_alloc(meter, frames * sizeof *m->frame);
+	if (!m->frame)
+		return -ENOMEM;
+	int rc = backing->open(m);
+	if (rc)
+		meter_free(meter, m->frame, frames * sizeof *m->frame);
+	return rc;
+}
+
+void machine_fini(struct machine *m)
+{
+	m->backing->close(m);
+	meter_free(m->meter, m->stamp, m->frames * sizeof *m->stamp);
+	meter_free(m->meter, m->frame, m->frames * sizeof *m->frame);
+}
+
+int machine_stamps(struct machine *m)
+{
+	if (m->stamp)
+		return 0;
+	m->stamp = meter_alloc(m->meter, m->frames * sizeof *m->stamp);
+	if (!m->stamp)
+		return -ENOMEM;
+	memset(m->stamp, 0xff, m->frames * sizeof *m->stamp); /* STAMP_FREE */
+	return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+int machine_renew_stamps(struct machine *m)
+{
+	uint64_t *key = calloc(m->frames, sizeof *key);
+	uint32_t n = 0;
+
+	if (!key)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->frames; i++) {
+		if (m->stamp[i] != STAMP_FREE)
+			key[n++] = (uint64_t)m->stamp[i] << 32 | i;
+	}
+	qsort(key, n, sizeof *key, by_value);
+	for (uint32_t i = 0; i < n; i++)
+		m->stamp[(uint32_t)key[i]] = i;
+	m->now = n;
+	m->stamp_epoch++;
+	free(key);
+	return 0;
+}
+
+static struct zone *zone_of(struct machine *m, mpn_t mpn)
+{
+	return &m->zone[mpn.n >= m->zone[ZONE_HIGH].first];
+}
+
+mpn_t machine_take(struct machine *m)
+{
+	struct zone *z = &m->zone[ZONE_HIGH];
+	mpn_t mpn;
+
+	if (z->free == 0)
+		z = &m->zone[ZONE_LOW];
+	if (z->free == 0)
+		return MPN_NONE;
+	if (z->free_head != NO_FRAME) {
+		mpn.n = z->free_head;
+		z->free_head = m->frame[mpn.n].ppn;
+	} else {
+		mpn.n = z->fresh++;
+	}
+	z->free--;
+	m->free--;
+	return mpn;
+}
+
+void machine_untake(struct machine *m, mpn_t mpn)
+{
+	struct zone *z = zone_of(m, mpn);
+
+	m->frame[mpn.n] = (struct frame){z->free_head, 0, 0};
+	z->free_head = mpn.n;
+	z->free++;
+	m->free++;
+}
+
+void machine_own(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn)
+{
+	assert(m->frame[mpn.n].refs == 0);
+	m->frame[mpn.n] = (struct frame){ppn.n, vm, 1};
+	if (vm == FRAME_OVERHEAD) {
+		m->overhead++;
+		return;
+	}
+	m->private_frames++;
+	if (m->stamp)
+		m->stamp[mpn.n] = m->now;
+	if (m->watch.mapped)
+		m->watch.mapped(m->watch.ctx, mpn);
+}
+
+void machine_put(struct machine *m, mpn_t mpn)
+{
+	const struct frame *f = &m->frame[mpn.n];
+
+	assert(f->refs == 1 && f->vm != FRAME_SHARED);
+	if (f->vm == FRAME_OVERHEAD) {
+		m->overhead--;
+	} else {
+		m->private_frames--;
+		if (m->watch.unmapped)
+			m->watch.unmapped(m->watch.ctx, mpn);
+		if (m->stamp)
+			m->stamp[mpn.n] = STAMP_FREE;
+	}
+	machine_untake(m, mpn);
+}
+
+static size_t zone_audit(const struct machine *m, const struct zone *z, FILE *out)
+{
+	size_t bad = 0;
+	uint32_t listed = 0;
+
+	for (uint32_t mpn = z->free_head; mpn != NO_FRAME && listed <= z->free; listed++) {
+		if (mpn < z->first || mpn >= z->fresh || m->frame[mpn].refs) {
+			fprintf(out, "machine: free list of zone [%u, %u) holds frame %u, refs %u\n",
+				z->first, z->end, mpn, mpn < m->frames ? m->frame[mpn].refs : 0);
+			return bad + 1;
+		}
+		mpn = m->frame[mpn].ppn;
+	}
+	if (listed + (z->end - z->fresh) != z->free) {
+		fprintf(out, "machine: zone [%u, %u) says %u free, has %u listed and %u fresh\n",
+			z->first, z->end, z->free, listed, z->end - z->fresh);
+		bad++;
+	}
+	return bad;
+}
+
+static size_t expect(FILE *out, const char *what, uint32_t said, uint32_t counted)
+{
+	if (said == counted)
+		return 0;
+	fprintf(out, "machine: says %u %s frames, %u counted\n", said, what, counted);
+	return 1;
+}
+
+size_t machine_audit(const struct machine *m, FILE *out)
+{
+	uint32_t free_frames = 0, private_frames = 0, shared = 0, overhead = 0;
+	size_t bad = 0;
+
+	for (uint32_t i = 0; i < m->frames; i++) {
+		const struct frame *f = &m->frame[i];
+		if (f->refs == 0)
+			free_frames++;
+		else if (f->vm == FRAME_SHARED)
+			shared++;
+		else if (f->vm == FRAME_OVERHEAD)
+			overhead++;
+		else
+			private_frames++;
+		if (f->refs > 1 && f->vm != FRAME_SHARED) {
+			fprintf(out, "machine: frame %u of VM %u has %u references\n", i, f->vm,
+				f->refs);
+			bad++;
+		}
+	}
+	bad += expect(out, "free", m->free, free_frames);
+	bad += expect(out, "private", m->private_frames, private_frames);
+	bad += expect(out, "shared", m->shared, shared);
+	bad += expect(out, "overhead", m->overhead, overhead);
+	for (int z = 0; z < ZONE_COUNT; z++)
+		bad += zone_audit(m, &m->zone[z], out);
+	return bad;
+}

@@ -1,0 +1,123 @@
+/*
+ * Machine memory: frames, their zones, and what they hold.
+ *
+ * N frames, each free, private to one (VM, PPN), shared by several, or taken
+ * as overhead; the four counts always add up to N (machine_audit). A frame is
+ * zeroed before it is handed out, so nothing leaks between guests. Only the
+ * mechanism (pmap, sharing, swap) takes and puts frames; a policy reads.
+ *
+ * Frames below the boundary form the low zone, which devices can address; the
+ * rest is high, and is handed out first. Free frames of a zone are a stack
+ * linked through the frames themselves, above a region never used yet, so that
+ * a host of a terabyte starts in no time.
+ *
+ * What a frame's page contains is the backing's business: `ids` keeps a 64-bit
+ * content id per frame and no bytes, `ram` keeps real bytes. A content id
+ * names a whole page: 0 is the zero page, any other stands for
+ * content_expand() of it. One host, one thread.
+ */
+#ifndef BALLAST_CORE_MACHINE_H
+#define BALLAST_CORE_MACHINE_H
+
+#include "core/err.h"
+#include "core/meter.h"
+#include "core/policy.h"
+
+#include <stdio.h>
+
+#define VM_ID_MAX      0xfffd /* ids of VMs are below this */
+#define FRAME_OVERHEAD 0xfffe /* frame.vm of a frame that the manager itself uses */
+#define FRAME_SHARED   0xffff /* frame.vm of a frame mapped copy-on-write by several PPNs */
+
+struct frame {
+	uint32_t ppn;  /* private: the page that maps it; free: next free MPN of the zone */
+	uint16_t vm;   /* VM id, FRAME_SHARED or FRAME_OVERHEAD */
+	uint16_t refs; /* 0 free, 1 private or overhead, PPNs that map it if shared */
+};
+
+enum zone_id { ZONE_LOW, ZONE_HIGH, ZONE_COUNT };
+
+struct zone {
+	uint32_t first, end; /* MPNs [first, end) */
+	uint32_t fresh;	     /* [fresh, end) were never used */
+	uint32_t free_head;  /* stack of used and returned frames; UINT32_MAX ends it */
+	uint32_t free;	     /* frames on the stack and fresh ones */
+};
+
+struct machine;
+
+#define STAMP_FREE UINT32_MAX	   /* of a frame that backs no private page */
+#define STAMP_LIMIT (UINT32_MAX / 2) /* renew before now can reach STAMP_FREE */
+
+/* Told of every private frame that begins or ceases to back a page. One watcher a machine. */
+struct frame_watch {
+	void (*mapped)(void *ctx, mpn_t mpn);
+	void (*unmapped)(void *ctx, mpn_t mpn);
+	void *ctx;
+};
+
+struct machine {
+	struct frame *frame; /* [frames] */
+	uint32_t *stamp;     /* [frames] last use, STAMP_FREE, or no table: machine_stamps() */
+	uint32_t now;	     /* the next stamp: one per reference */
+	uint32_t stamp_epoch; /* grows when machine_renew_stamps() renumbers */
+	uint32_t frames;
+	uint32_t free;			 /* free frames of all zones */
+	uint32_t private_frames, shared; /* free + private + shared + overhead == frames */
+	uint32_t overhead;
+	struct zone zone[ZONE_COUNT];
+	const struct backing *backing;
+	uint64_t *ids;	/* ids: content id per frame, NULL until one is not 0 */
+	uint8_t *bytes; /* ram: frames * PAGE_SIZE */
+	struct frame_watch watch;
+	struct meter *meter;
+};
+
+/* A place for page contents. All hooks are required; bytes returns NULL without bytes. */
+struct backing {
+	struct policy policy;
+	int (*open)(struct machine *m); /* 0 or -ENOMEM */
+	void (*close)(struct machine *m);
+	void (*zero)(struct machine *m, mpn_t mpn);
+	void (*copy)(struct machine *m, mpn_t to, mpn_t from);
+	int (*set)(struct machine *m, mpn_t mpn, uint64_t id); /* the whole page; 0 or -ENOMEM */
+	bool (*holds)(const struct machine *m, mpn_t mpn, uint64_t id);
+	uint8_t *(*bytes)(const struct machine *m, mpn_t mpn);
+};
+
+extern const struct policy *const backings[]; /* ids, ram */
+extern const struct backing backing_ids, backing_ram;
+
+/* low_frames of the frames form the low zone. Fails with -ENOMEM only. */
+MUST_CHECK int machine_init(struct machine *m, struct meter *meter, const struct backing *backing,
+			    uint32_t frames, uint32_t low_frames);
+void machine_fini(struct machine *m);
+
+/* Keeps a time of last use per frame from now on, for victims that want it. */
+MUST_CHECK int machine_stamps(struct machine *m);
+
+/*
+ * Renumbers the stamps densely in their order, so that 32 bits last for ever.
+ * Called when now is past STAMP_LIMIT, between references. -ENOMEM changes nothing.
+ */
+MUST_CHECK int machine_renew_stamps(struct machine *m);
+
+/* Takes a free frame, high zone first, unowned and not zeroed; MPN_NONE if none is free. */
+mpn_t machine_take(struct machine *m);
+
+/* Gives back a taken frame that nobody came to own. */
+void machine_untake(struct machine *m, mpn_t mpn);
+
+/* Makes a taken frame private to (vm, ppn), or overhead; counts it. */
+void machine_own(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn);
+
+/* Ends a private or overhead frame's use. */
+void machine_put(struct machine *m, mpn_t mpn);
+
+/* Fills a page of 4096 bytes with the contents that an id stands for: 0 is all zero. */
+void content_expand(uint64_t id, uint8_t *page);
+
+/* Recounts everything from scratch; writes each violation as a line, returns how many. */
+size_t machine_audit(const struct machine *m, FILE *out);
+
+#endif

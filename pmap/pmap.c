@@ -1,0 +1,274 @@
+#include "pmap/pmap.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+const char *const page_state_names[PAGE_STATES] = {
+	"unbacked", "private", "shared", "swapped", "compressed", "ballooned", "transit",
+};
+
+static const struct translation translation_flat = {
+	{"flat", "guest addresses are PPNs: no page tables, no TLB, full speed"},
+};
+
+const struct policy *const translations[] = {&translation_flat.policy, NULL};
+
+#define STAT(field) offsetof(struct pmap, field)
+
+static const struct stat pmap_stat_rows[] = {
+	{"faults", STAT_COUNTER, "1", STAT(stats.faults), true,
+	 "touches of a page without a frame: first touches and swap-ins"},
+	{"zero_fills", STAT_COUNTER, "1", STAT(stats.zero_fills), false,
+	 "first touches: a zeroed frame was handed out"},
+	{"private", STAT_GAUGE, "pages", STAT(count[PAGE_PRIVATE]), true, "pages in a frame of their own"},
+	{"swapped", STAT_GAUGE, "pages", STAT(count[PAGE_SWAPPED]), true, "pages in the swap area"},
+	{"unbacked", STAT_GAUGE, "pages", STAT(count[PAGE_UNBACKED]), false,
+	 "pages never touched, or dropped"},
+	{NULL},
+};
+
+static int fault_unbacked(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access,
+			  struct err *err)
+{
+	struct host *host = pmap->vm->host;
+	mpn_t mpn;
+
+	(void)ctx;
+	(void)access;
+	int rc = host_take_frame(host, pmap->vm, &mpn, err);
+	if (rc)
+		return rc;
+	host->machine.backing->zero(&host->machine, mpn);
+	pmap_map_private(pmap, ppn, mpn, 0);
+	pmap->stats.zero_fills++;
+	pmap->vm->time_ns += host->cost.zero;
+	return 0;
+}
+
+static void drop_private(void *ctx, struct pmap *pmap, ppn_t ppn)
+{
+	(void)ctx;
+	machine_put(&pmap->vm->host->machine, pte_mpn(pmap->pte[ppn.n]));
+}
+
+int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
+{
+	enum page_state state = pte_state(pmap->pte[ppn.n]);
+	const struct page_handler *h = &pmap->part->handler[state];
+
+	if (!h->fault)
+		return err_run(err, EFAULT, "page %u is %s and nothing here can resolve that", ppn.n,
+			       page_state_names[state]);
+	pmap->stats.faults += state != PAGE_PRIVATE && state != PAGE_SHARED;
+	pmap->vm->time_ns += pmap->vm->host->cost.fault;
+	return h->fault(h->ctx, pmap, ppn, access, err);
+}
+
+static void set_state(struct pmap *pmap, ppn_t ppn, pte_t entry)
+{
+	pmap->count[pte_state(pmap->pte[ppn.n])]--;
+	pmap->count[pte_state(entry)]++;
+	pmap->pte[ppn.n] = entry;
+}
+
+void pmap_map_private(struct pmap *pmap, ppn_t ppn, mpn_t mpn, pte_t flags)
+{
+	pte_t kept = pmap->pte[ppn.n] & PTE_LASTING;
+
+	assert(!pte_resident(pmap->pte[ppn.n]));
+	set_state(pmap, ppn, pte_make(PAGE_PRIVATE, mpn.n, kept | flags | PTE_R | PTE_W));
+	machine_own(&pmap->vm->host->machine, mpn, pmap->vm->id, ppn);
+}
+
+void pmap_unmap_private(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value)
+{
+	pte_t e = pmap->pte[ppn.n];
+
+	assert(pte_state(e) == PAGE_PRIVATE);
+	set_state(pmap, ppn, pte_make(state, value, e & PTE_LASTING));
+	machine_put(&pmap->vm->host->machine, pte_mpn(e));
+}
+
+void pmap_drop(struct pmap *pmap, ppn_t ppn)
+{
+	enum page_state state = pte_state(pmap->pte[ppn.n]);
+	const struct page_handler *h = &pmap->part->handler[state];
+
+	if (h->drop)
+		h->drop(h->ctx, pmap, ppn);
+	set_state(pmap, ppn, pte_make(PAGE_UNBACKED, 0, PTE_LOGGED));
+}
+
+int pmap_set_content(struct pmap *pmap, ppn_t ppn, uint64_t id, struct err *err)
+{
+	struct machine *m = &pmap->vm->host->machine;
+	int rc = pmap_touch(pmap, ppn, ACCESS_WRITE, err);
+
+	if (rc)
+		return rc;
+	rc = m->backing->set(m, pte_mpn(pmap->pte[ppn.n]), id);
+	if (rc)
+		return err_run(err, -rc, "no memory for page contents");
+	return 0;
+}
+
+static uint32_t harvest(struct pmap *pmap, ppn_t first, uint32_t n, pte_t bit,
+			void (*fn)(void *arg, ppn_t ppn), void *arg)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = first.n; i - first.n < n && i < pmap->pages; i++) {
+		if (!(pmap->pte[i] & bit))
+			continue;
+		pmap->pte[i] &= ~bit;
+		found++;
+		if (fn)
+			fn(arg, (ppn_t){i});
+	}
+	return found;
+}
+
+uint32_t pmap_harvest_dirty(struct pmap *pmap, ppn_t first, uint32_t n,
+			    void (*fn)(void *arg, ppn_t ppn), void *arg)
+{
+	return harvest(pmap, first, n, PTE_LOGGED, fn, arg);
+}
+
+uint32_t pmap_harvest_young(struct pmap *pmap, ppn_t first, uint32_t n,
+			    void (*fn)(void *arg, ppn_t ppn), void *arg)
+{
+	return harvest(pmap, first, n, PTE_YOUNG, fn, arg);
+}
+
+/* The part. */
+
+static int vm_added(void *ctx, struct vm *vm)
+{
+	struct pmap *pmap = calloc(1, sizeof *pmap);
+
+	if (!pmap)
+		return -ENOMEM;
+	pmap->pte = meter_alloc(&vm->host->meter, vm->pages * sizeof *pmap->pte);
+	if (!pmap->pte) {
+		free(pmap);
+		return -ENOMEM;
+	}
+	pmap->pages = vm->pages;
+	pmap->count[PAGE_UNBACKED] = vm->pages;
+	pmap->vm = vm;
+	pmap->part = ctx;
+	vm->pmap = pmap;
+	stat_bind(&vm->stats, pmap_stat_rows, pmap);
+	return 0;
+}
+
+static void vm_emptied(void *ctx, struct vm *vm)
+{
+	(void)ctx;
+	for (uint32_t i = 0; i < vm->pmap->pages; i++) {
+		if (pte_state(vm->pmap->pte[i]) != PAGE_UNBACKED)
+			pmap_drop(vm->pmap, (ppn_t){i});
+	}
+}
+
+static void vm_removed(void *ctx, struct vm *vm)
+{
+	(void)ctx;
+	meter_free(&vm->host->meter, vm->pmap->pte, vm->pages * sizeof *vm->pmap->pte);
+	free(vm->pmap);
+}
+
+static size_t audit_page(const struct pmap *pmap, uint32_t ppn, FILE *out)
+{
+	const struct vm *vm = pmap->vm;
+	const struct machine *m = &vm->host->machine;
+	pte_t e = pmap->pte[ppn];
+	bool rights = e & (PTE_R | PTE_W);
+
+	if (pte_state(e) == PAGE_PRIVATE) {
+		const struct frame *f = &m->frame[pte_value(e)];
+		if (pte_value(e) < m->frames && f->refs == 1 && f->vm == vm->id && f->ppn == ppn)
+			return 0;
+		fprintf(out, "pmap: vm %s page %u maps frame %u, which is not its own\n", vm->name,
+			ppn, pte_value(e));
+		return 1;
+	}
+	if (rights && pte_state(e) != PAGE_SHARED) {
+		fprintf(out, "pmap: vm %s page %u is %s and may be touched\n", vm->name, ppn,
+			page_state_names[pte_state(e)]);
+		return 1;
+	}
+	return 0;
+}
+
+static size_t audit_vm(const struct pmap *pmap, uint64_t *private_pages, FILE *out)
+{
+	uint64_t count[PAGE_STATES + 1] = {0};
+	size_t bad = 0;
+
+	for (uint32_t i = 0; i < pmap->pages; i++) {
+		count[pte_state(pmap->pte[i])]++;
+		bad += audit_page(pmap, i, out);
+	}
+	for (int s = 0; s < PAGE_STATES; s++) {
+		if (count[s] == pmap->count[s])
+			continue;
+		fprintf(out, "pmap: vm %s says %llu %s pages, %llu counted\n", pmap->vm->name,
+			(unsigned long long)pmap->count[s], page_state_names[s],
+			(unsigned long long)count[s]);
+		bad++;
+	}
+	*private_pages += count[PAGE_PRIVATE];
+	return bad;
+}
+
+static size_t audit(void *ctx, FILE *out)
+{
+	const struct pmap_part *part = ctx;
+	const struct host *host = part->host;
+	uint64_t private_pages = 0;
+	size_t bad = 0;
+
+	for (size_t i = 0; i < host->vms; i++)
+		bad += audit_vm(host->vm[i]->pmap, &private_pages, out);
+	if (private_pages != host->machine.private_frames) {
+		fprintf(out, "pmap: %llu private pages, %u private frames\n",
+			(unsigned long long)private_pages, host->machine.private_frames);
+		bad++;
+	}
+	return bad;
+}
+
+static void part_close(void *ctx)
+{
+	free(ctx);
+}
+
+static const struct part pmap_host_part = {
+	.name = "pmap",
+	.vm_added = vm_added,
+	.vm_emptied = vm_emptied,
+	.vm_removed = vm_removed,
+	.audit = audit,
+	.close = part_close,
+};
+
+int pmap_part_new(struct host *host, struct pmap_part **out)
+{
+	struct pmap_part *part = calloc(1, sizeof *part);
+
+	if (!part)
+		return -ENOMEM;
+	part->host = host;
+	part->handler[PAGE_UNBACKED].fault = fault_unbacked;
+	part->handler[PAGE_PRIVATE].drop = drop_private;
+	host_add_part(host, &pmap_host_part, part);
+	*out = part;
+	return 0;
+}
+
+void pmap_handle(struct pmap_part *part, enum page_state state, const struct page_handler *handler)
+{
+	part->handler[state] = *handler;
+}

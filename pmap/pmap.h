@@ -1,0 +1,191 @@
+/*
+ * The pmap: for each VM, what every PPN is and where it is.
+ *
+ * One 64-bit entry a page in a flat array that costs only what is touched
+ * (Waldspurger 2002, section 2). The mechanism alone edits it; a policy peeks.
+ * The pmap does not know that swapping, sharing or ballooning exist: it knows
+ * states, and for each state that it cannot resolve itself a handler.
+ *
+ *   63          32 31   27 26   24 23       16 15         2 1 0
+ *   +-------------+-------+-------+-----------+------------+-+-+
+ *   | MPN or slot |   0   | state | flags     | always 0   |W|R|
+ *   +-------------+-------+-------+-----------+------------+-+-+
+ *
+ * R and W lie where the kinds of a record point: a reference of kind k may go
+ * ahead without the manager iff bit k is set. Kinds that are not plain reads
+ * or writes point at bits 2..15, which are always 0, and so take the slow way
+ * with the same test.
+ *
+ * A touch that hits sets ACCESSED and YOUNG, a write also DIRTY, CHANGED and
+ * LOGGED. Each bit has one reader, which clears it: ACCESSED the victim
+ * policy, YOUNG the samplers, DIRTY swap (against its copy of the page),
+ * CHANGED sharing (against its hash), LOGGED the dirty log (migration).
+ * YOUNG, CHANGED and LOGGED outlive the frame: they stay while a page is
+ * swapped out. One host, one thread.
+ */
+#ifndef BALLAST_PMAP_PMAP_H
+#define BALLAST_PMAP_PMAP_H
+
+#include "core/host.h"
+
+typedef uint64_t pte_t;
+
+enum access { ACCESS_READ = 0, ACCESS_WRITE = 1 };
+
+#define PTE_R	     (UINT64_C(1) << ACCESS_READ)
+#define PTE_W	     (UINT64_C(1) << ACCESS_WRITE)
+#define PTE_ACCESSED (UINT64_C(1) << 16)
+#define PTE_YOUNG    (UINT64_C(1) << 17)
+#define PTE_DIRTY    (UINT64_C(1) << 18)
+#define PTE_CHANGED  (UINT64_C(1) << 19)
+#define PTE_LOGGED   (UINT64_C(1) << 20)
+#define PTE_PINNED   (UINT64_C(1) << 21) /* must keep its frame: no victim */
+
+#define PTE_HIT	   (PTE_ACCESSED | PTE_YOUNG)
+#define PTE_STORE  (PTE_DIRTY | PTE_CHANGED | PTE_LOGGED)
+#define PTE_LASTING (PTE_YOUNG | PTE_CHANGED | PTE_LOGGED)
+
+/* What a PPN is. Closed: every switch over it names all. */
+enum page_state {
+	PAGE_UNBACKED = 0, /* never touched, or dropped: reads as zero */
+	PAGE_PRIVATE,	   /* value = MPN of a frame of its own */
+	PAGE_SHARED,	   /* value = MPN of a read-only frame */
+	PAGE_SWAPPED,	   /* value = slot of the swap area */
+	PAGE_COMPRESSED,   /* value = slot of the compression tier */
+	PAGE_BALLOONED,	   /* given up by the guest */
+	PAGE_TRANSIT,	   /* its bytes are being moved */
+	PAGE_STATES
+};
+
+#define PTE_STATE_SHIFT 24
+#define PTE_STATE_MASK	(UINT64_C(7) << PTE_STATE_SHIFT)
+#define PTE_VALUE_SHIFT 32
+
+extern const char *const page_state_names[PAGE_STATES];
+
+static inline enum page_state pte_state(pte_t e)
+{
+	return (enum page_state)((e & PTE_STATE_MASK) >> PTE_STATE_SHIFT);
+}
+
+static inline uint32_t pte_value(pte_t e)
+{
+	return (uint32_t)(e >> PTE_VALUE_SHIFT);
+}
+
+static inline mpn_t pte_mpn(pte_t e)
+{
+	return (mpn_t){pte_value(e)};
+}
+
+static inline bool pte_resident(pte_t e)
+{
+	return pte_state(e) == PAGE_PRIVATE || pte_state(e) == PAGE_SHARED;
+}
+
+static inline pte_t pte_make(enum page_state state, uint32_t value, pte_t flags)
+{
+	return (pte_t)value << PTE_VALUE_SHIFT | (pte_t)state << PTE_STATE_SHIFT | flags;
+}
+
+struct pmap_stats {
+	uint64_t faults;     /* touches of a page without a frame */
+	uint64_t zero_fills; /* of them, first touches: a zeroed frame was handed out */
+};
+
+struct pmap {
+	pte_t *pte; /* [pages] */
+	uint32_t pages;
+	struct vm *vm;
+	const struct pmap_part *part;
+	uint64_t count[PAGE_STATES]; /* PPNs per state; the sum is pages */
+	struct pmap_stats stats;
+};
+
+/* How a part answers for the pages of one state. */
+struct page_handler {
+	/*
+	 * Makes the page resident with the right that the access needs, by
+	 * pmap_map_private() or another mechanism call. 0 or -errno, which
+	 * stops the VM.
+	 */
+	int (*fault)(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access, struct err *err);
+	/* Frees what the entry's value stands for; the pmap sets the new state. */
+	void (*drop)(void *ctx, struct pmap *pmap, ppn_t ppn);
+	void *ctx;
+};
+
+/* The pmaps of one host: a part of it, and the handlers of its states. */
+struct pmap_part {
+	struct host *host;
+	struct page_handler handler[PAGE_STATES];
+};
+
+/* A translation mode: how a guest's references become pmap entries. */
+struct translation {
+	struct policy policy;
+};
+
+extern const struct policy *const translations[]; /* flat */
+
+MUST_CHECK int pmap_part_new(struct host *host, struct pmap_part **part);
+void pmap_handle(struct pmap_part *part, enum page_state state, const struct page_handler *handler);
+
+/* The entry, unchanged by looking. ppn < pages. */
+static inline pte_t pmap_peek(const struct pmap *pmap, ppn_t ppn)
+{
+	return pmap->pte[ppn.n];
+}
+
+/* The slow way of pmap_touch(). */
+int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err);
+
+/*
+ * One reference by the guest: may hand out a frame, unshare, swap in. ppn <
+ * pages. Returns 0 with the page resident, its bits set, or -errno with the
+ * entry unchanged.
+ */
+MUST_CHECK static inline int pmap_touch(struct pmap *pmap, ppn_t ppn, enum access access,
+					struct err *err)
+{
+	pte_t e = pmap->pte[ppn.n];
+
+	if (unlikely(!((e >> access) & 1))) {
+		int rc = pmap_fault(pmap, ppn, access, err);
+		if (rc)
+			return rc;
+		e = pmap->pte[ppn.n];
+	}
+	pmap->pte[ppn.n] = e | PTE_HIT | (access == ACCESS_WRITE ? PTE_STORE : 0);
+	struct machine *m = &pmap->vm->host->machine;
+	if (m->stamp)
+		m->stamp[pte_mpn(e).n] = m->now++;
+	return 0;
+}
+
+/* Mechanism calls: entry, counts and frame table change together. */
+
+/* A page without a frame becomes PRIVATE in a taken frame; lasting flags are kept. */
+void pmap_map_private(struct pmap *pmap, ppn_t ppn, mpn_t mpn, pte_t flags);
+
+/* A PRIVATE page loses its frame, which is freed, and gets another state and value. */
+void pmap_unmap_private(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value);
+
+/* Forgets the page: it reads as zero from now on. Whatever it held is freed. */
+void pmap_drop(struct pmap *pmap, ppn_t ppn);
+
+/* Makes the whole page hold what a content id stands for, as a write by the guest. */
+MUST_CHECK int pmap_set_content(struct pmap *pmap, ppn_t ppn, uint64_t id, struct err *err);
+
+/*
+ * The dirty log: calls fn for each page in [first, first + n) written since the
+ * last harvest and clears its LOGGED bit. Returns how many there were.
+ */
+uint32_t pmap_harvest_dirty(struct pmap *pmap, ppn_t first, uint32_t n,
+			    void (*fn)(void *arg, ppn_t ppn), void *arg);
+
+/* The same for pages touched since the last harvest (YOUNG). */
+uint32_t pmap_harvest_young(struct pmap *pmap, ppn_t first, uint32_t n,
+			    void (*fn)(void *arg, ppn_t ppn), void *arg);
+
+#endif

@@ -1,0 +1,364 @@
+#include "swap/private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STORE_TRIES 3 /* slots tried for one page before the disk is given up */
+
+#define SWAP(field) offsetof(struct swap_opts, field)
+
+static const struct opt swap_options[] = {
+	{"victim", OPT_CHOICE, SWAP(victim), "random", 0, 0, victims, "which page loses its frame"},
+	{"size", OPT_BYTES, SWAP(size), "0", 0, 0x1p43, NULL,
+	 "size of the swap area; 0: as large as all VMs"},
+	{"dir", OPT_STRING, SWAP(dir), NULL, 0, 0, NULL,
+	 "folder of the swap file (host.backing = ram); unset: $TMPDIR or /tmp"},
+	{"read_time", OPT_TIME, SWAP(read_time), "5ms", 0, 1e12, NULL,
+	 "virtual time to read a page back; the VM waits for it"},
+	{"write_time", OPT_TIME, SWAP(write_time), "0", 0, 1e12, NULL,
+	 "virtual time that a VM waits for a page written on its behalf; 0: writes are asynchronous"},
+	{"wsclock_tau", OPT_TIME, SWAP(wsclock_tau), "1s", 0, 3e12, NULL,
+	 "wsclock: a page unused for longer, in its VM's time, has left the working set"},
+	{"s3fifo_small", OPT_REAL, SWAP(s3fifo_small), "10%", 0.001, 0.9, NULL,
+	 "s3fifo: share of frames for the small queue"},
+	{NULL},
+};
+
+const struct opt_section swap_section = {
+	"swap", false, sizeof(struct swap_opts), swap_options, "host-level paging",
+};
+
+/* Per VM. */
+struct swap_vm {
+	uint64_t ins, outs, writes;
+};
+
+#define VM_STAT(field) offsetof(struct swap_vm, field)
+
+static const struct stat swap_vm_rows[] = {
+	{"swap_ins", STAT_COUNTER, "pages", VM_STAT(ins), true, "pages read back from the swap area"},
+	{"swap_outs", STAT_COUNTER, "pages", VM_STAT(outs), true, "pages that lost their frame to swap"},
+	{"swap_writes", STAT_COUNTER, "pages", VM_STAT(writes), false,
+	 "of them, written: the area had no copy or an old one"},
+	{NULL},
+};
+
+struct swap {
+	struct host *host;
+	struct swap_opts opts;
+	struct area area;
+	uint64_t retired;     /* slots taken for good: the disk failed there */
+	uint32_t *copy;	      /* [frames] slot with a copy of the frame's page as read, + 1; 0 none */
+	uint32_t copy_hand;   /* frame at which the next search for copies to drop begins */
+	const struct victim *victim;
+	void *victim_state;
+	struct swap_vm **vm; /* [vms] by VM id */
+	size_t vms;
+};
+
+#define SWAP_STAT(field) offsetof(struct swap, field)
+
+static const struct stat swap_host_rows[] = {
+	{"swap_slots_used", STAT_GAUGE, "slots", SWAP_STAT(area.taken), true,
+	 "slots of the swap area that hold a page or a copy of one"},
+	{"swap_slots_retired", STAT_GAUGE, "slots", SWAP_STAT(retired), false,
+	 "slots given up because the disk failed there"},
+	{NULL},
+};
+
+/* Copies: slots that frames keep from when their page was read back. */
+
+static void copy_drop(struct swap *s, mpn_t mpn)
+{
+	if (s->copy[mpn.n]) {
+		area_put(&s->area, s->copy[mpn.n] - 1);
+		s->copy[mpn.n] = 0;
+	}
+}
+
+/* Frees a cluster's worth of copies, to make room in a full area. */
+static void copies_shrink(struct swap *s)
+{
+	uint32_t frames = s->host->machine.frames;
+
+	for (uint32_t i = 0, freed = 0; i < frames && freed < 64; i++) {
+		freed += s->copy[s->copy_hand] != 0;
+		copy_drop(s, (mpn_t){s->copy_hand});
+		s->copy_hand = s->copy_hand + 1 == frames ? 0 : s->copy_hand + 1;
+	}
+}
+
+/* Swapping out. */
+
+/* Writes the frame's page to some slot; on failure the page is as it was. */
+static int store(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
+{
+	int rc = -EIO;
+
+	for (int tries = 0; tries < STORE_TRIES; tries++) {
+		*slot = area_take(&s->area);
+		if (*slot == SLOT_NONE) {
+			copies_shrink(s);
+			*slot = area_take(&s->area);
+		}
+		if (*slot == SLOT_NONE)
+			return err_run(err, ENOSPC, "the swap area's %u slots are full: raise swap.size",
+				       s->area.slots);
+		rc = area_store(&s->area, *slot, &s->host->machine, mpn, err);
+		if (rc == 0)
+			return 0;
+		s->retired++; /* the slot stays taken */
+		host_event(s->host, NULL, "slot retired", "%s", err ? err->msg : strerror(-rc));
+	}
+	return rc;
+}
+
+static int evict(struct swap *s, mpn_t mpn, struct err *err)
+{
+	const struct frame *f = &s->host->machine.frame[mpn.n];
+	struct vm *vm = s->host->vm[f->vm];
+	ppn_t ppn = {f->ppn};
+	uint32_t slot;
+
+	if (s->copy[mpn.n] && !(pmap_peek(vm->pmap, ppn) & PTE_DIRTY)) {
+		slot = s->copy[mpn.n] - 1;
+	} else {
+		copy_drop(s, mpn);
+		int rc = store(s, mpn, &slot, err);
+		if (rc)
+			return rc;
+		s->vm[vm->id]->writes++;
+	}
+	s->copy[mpn.n] = 0; /* the slot is the page's now */
+	s->vm[vm->id]->outs++;
+	pmap_unmap_private(vm->pmap, ppn, PAGE_SWAPPED, slot);
+	return 0;
+}
+
+static uint32_t swap_reclaim(void *ctx, uint32_t want, struct vm *needy, struct err *err)
+{
+	struct swap *s = ctx;
+	uint32_t freed = 0;
+
+	while (freed < want) {
+		mpn_t mpn = s->victim->pick(s->victim_state);
+		if (!mpn_valid(mpn) || evict(s, mpn, err))
+			break;
+		freed++;
+		if (needy)
+			needy->time_ns += s->opts.write_time;
+	}
+	return freed;
+}
+
+/* Swapping in. */
+
+static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
+{
+	struct swap *s = ctx;
+	uint32_t slot = pte_value(pmap_peek(pmap, ppn));
+	mpn_t mpn;
+
+	(void)access;
+	int rc = host_take_frame(s->host, pmap->vm, &mpn, err);
+	if (rc)
+		return rc;
+	rc = area_load(&s->area, slot, &s->host->machine, mpn, err);
+	if (rc) {
+		machine_untake(&s->host->machine, mpn);
+		err_prefix(err, "page %u is lost", ppn.n);
+		return rc;
+	}
+	pmap_map_private(pmap, ppn, mpn, 0);
+	s->copy[mpn.n] = slot + 1;
+	s->vm[pmap->vm->id]->ins++;
+	pmap->vm->time_ns += s->opts.read_time;
+	return 0;
+}
+
+static void swap_drop(void *ctx, struct pmap *pmap, ppn_t ppn)
+{
+	struct swap *s = ctx;
+
+	area_put(&s->area, pte_value(pmap_peek(pmap, ppn)));
+}
+
+/* What the machine tells. */
+
+static void frame_mapped(void *ctx, mpn_t mpn)
+{
+	struct swap *s = ctx;
+
+	if (s->victim->mapped)
+		s->victim->mapped(s->victim_state, mpn);
+}
+
+static void frame_unmapped(void *ctx, mpn_t mpn)
+{
+	struct swap *s = ctx;
+
+	copy_drop(s, mpn);
+	if (s->victim->unmapped)
+		s->victim->unmapped(s->victim_state, mpn);
+}
+
+/* The part. */
+
+static int vm_added(void *ctx, struct vm *vm)
+{
+	struct swap *s = ctx;
+	struct swap_vm **list = realloc(s->vm, (s->vms + 1) * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	s->vm = list;
+	s->vm[vm->id] = calloc(1, sizeof *s->vm[vm->id]);
+	if (!s->vm[vm->id])
+		return -ENOMEM;
+	s->vms = vm->id + 1u;
+	stat_bind(&vm->stats, swap_vm_rows, s->vm[vm->id]);
+	return 0;
+}
+
+static void vm_removed(void *ctx, struct vm *vm)
+{
+	struct swap *s = ctx;
+
+	free(s->vm[vm->id]);
+	s->vm[vm->id] = NULL;
+}
+
+/* Notes one owner of a slot; complains if it has another or is not taken. */
+static size_t audit_slot(const struct swap *s, uint64_t *seen, uint32_t slot, const char *owner,
+			 uint32_t number, FILE *out)
+{
+	if (slot < s->area.slots && area_taken(&s->area, slot) &&
+	    !(seen[slot / 64] >> (slot % 64) & 1)) {
+		seen[slot / 64] |= UINT64_C(1) << (slot % 64);
+		return 0;
+	}
+	fprintf(out, "swap: slot %u of %s %u is %s\n", slot, owner, number,
+		slot >= s->area.slots ? "outside the area"
+		: area_taken(&s->area, slot) ? "owned twice" : "free");
+	return 1;
+}
+
+static size_t swap_audit(void *ctx, FILE *out)
+{
+	const struct swap *s = ctx;
+	uint64_t *seen = calloc(s->area.clusters, sizeof *seen);
+	uint64_t owned = 0;
+	size_t bad = 0;
+
+	if (!seen) {
+		fprintf(out, "swap: no memory to audit %u slots\n", s->area.slots);
+		return 1;
+	}
+	for (size_t v = 0; v < s->host->vms; v++) {
+		const struct pmap *pmap = s->host->vm[v]->pmap;
+		for (uint32_t i = 0; i < pmap->pages; i++) {
+			pte_t e = pmap->pte[i];
+			if (pte_state(e) != PAGE_SWAPPED)
+				continue;
+			bad += audit_slot(s, seen, pte_value(e), "page", i, out);
+			owned++;
+		}
+	}
+	for (uint32_t i = 0; i < s->host->machine.frames; i++) {
+		if (!s->copy[i])
+			continue;
+		bad += audit_slot(s, seen, s->copy[i] - 1, "frame", i, out);
+		owned++;
+	}
+	if (owned + s->retired != s->area.taken) {
+		fprintf(out, "swap: %llu slots taken, %llu owned and %llu retired\n",
+			(unsigned long long)s->area.taken, (unsigned long long)owned,
+			(unsigned long long)s->retired);
+		bad++;
+	}
+	free(seen);
+	return bad;
+}
+
+static void swap_close(void *ctx)
+{
+	struct swap *s = ctx;
+
+	if (s->victim_state && s->victim->close)
+		s->victim->close(s->victim_state);
+	free(s->victim_state);
+	area_fini(&s->area);
+	meter_free(&s->host->meter, s->copy, s->host->machine.frames * sizeof *s->copy);
+	free(s->vm);
+	free(s);
+}
+
+static const struct part swap_part = {
+	.name = "swap",
+	.vm_added = vm_added,
+	.vm_removed = vm_removed,
+	.audit = swap_audit,
+	.close = swap_close,
+};
+
+static const struct reclaimer swap_reclaimer = {
+	.policy = {"swap", "write pages that the victim policy picks to the swap area"},
+	.reclaim = swap_reclaim,
+};
+
+static int victim_start(struct swap *s, struct err *err)
+{
+	const struct victim *v = (const struct victim *)s->opts.victim;
+	struct victim_env env = {.host = s->host, .opts = &s->opts};
+
+	rng_init(&env.rng, (uint64_t)s->host->opts.seed, "swap victim", 0);
+	s->victim = v;
+	s->victim_state = calloc(1, v->state_size ? v->state_size : 1);
+	if (!s->victim_state || (v->stamps && machine_stamps(&s->host->machine)) ||
+	    (v->open && v->open(s->victim_state, &env)))
+		return err_run(err, ENOMEM, "no memory for victim policy %s", v->policy.name);
+	return 0;
+}
+
+static const char *swap_dir(const struct swap_opts *opts)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	return opts->dir ? opts->dir : tmp && *tmp ? tmp : "/tmp";
+}
+
+int swap_open(struct host *host, struct pmap_part *pmaps, const struct swap_opts *opts,
+	      uint32_t slots, const struct os_io *io, struct swap **out, struct err *err)
+{
+	bool bytes = host->machine.bytes != NULL;
+	struct swap *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return err_run(err, ENOMEM, "no memory for swap");
+	s->host = host;
+	s->opts = *opts;
+	int rc = area_init(&s->area, &host->meter, slots, bytes ? swap_dir(opts) : NULL, io, err);
+	if (rc) {
+		free(s);
+		return rc;
+	}
+	s->copy = meter_alloc(&host->meter, host->machine.frames * sizeof *s->copy);
+	rc = s->copy ? victim_start(s, err) : err_run(err, ENOMEM, "no memory for swap");
+	if (rc) {
+		swap_close(s);
+		return rc;
+	}
+	pmap_handle(pmaps, PAGE_SWAPPED, &(struct page_handler){swap_fault, swap_drop, s});
+	host->machine.watch = (struct frame_watch){frame_mapped, frame_unmapped, s};
+	host_add_part(host, &swap_part, s);
+	host_add_reclaimer(host, &swap_reclaimer, s);
+	*out = s;
+	return 0;
+}
+
+int swap_fd(const struct swap *s)
+{
+	return s->area.fd;
+}

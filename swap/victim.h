@@ -1,0 +1,56 @@
+/*
+ * The socket for victim policies: which page loses its frame.
+ *
+ * The contract. A policy sees frames and pmap entries and changes nothing but
+ * the ACCESSED bit; swap does the evicting. pick() returns a frame for which
+ * victim_eligible() holds, or MPN_NONE when there is none; it may be asked
+ * again for the same frame if the eviction failed. mapped() and unmapped()
+ * tell of every private frame that comes and goes, whoever caused it; NULL
+ * where the policy does not care. `stamps` asks for a time of last use per
+ * frame (machine.stamp), which costs the replayer a store per reference;
+ * without it a policy has the ACCESSED bits, as on real hardware.
+ *
+ * A new policy is one file like victim-random.c and one line in victims[].
+ */
+#ifndef BALLAST_SWAP_VICTIM_H
+#define BALLAST_SWAP_VICTIM_H
+
+#include "core/rng.h"
+#include "swap/swap.h"
+
+struct victim_env {
+	struct host *host;
+	const struct swap_opts *opts;
+	const struct vm *only; /* pick among this VM's frames alone; NULL: any VM's */
+	struct rng rng;	       /* a stream of its own */
+};
+
+struct victim {
+	struct policy policy;
+	bool stamps;
+	size_t state_size;					 /* zeroed before open */
+	int (*open)(void *state, const struct victim_env *env); /* 0 or -ENOMEM; NULL: nothing to do */
+	void (*close)(void *state);				 /* optional */
+	void (*mapped)(void *state, mpn_t mpn);			 /* optional */
+	void (*unmapped)(void *state, mpn_t mpn);		 /* optional */
+	mpn_t (*pick)(void *state);				 /* required */
+};
+
+/* The pmap entry of a private frame. */
+static inline pte_t *victim_entry(const struct host *host, mpn_t mpn)
+{
+	const struct frame *f = &host->machine.frame[mpn.n];
+
+	return &host->vm[f->vm]->pmap->pte[f->ppn];
+}
+
+/* Whether the frame backs one page, of the VM asked for, that may lose it. */
+static inline bool victim_eligible(const struct host *host, const struct vm *only, mpn_t mpn)
+{
+	const struct frame *f = &host->machine.frame[mpn.n];
+
+	return f->refs == 1 && f->vm < FRAME_OVERHEAD && (!only || f->vm == only->id) &&
+	       !(*victim_entry(host, mpn) & PTE_PINNED);
+}
+
+#endif
