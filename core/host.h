@@ -106,6 +106,8 @@ struct vm {
 	struct stat_scope stats;
 };
 
+#define HOST_TIME_MAX (UINT64_C(1) << 62) /* ns, 146 years: a run whose time gets there ends */
+
 #define HOST_PARTS_MAX	    16
 #define HOST_RECLAIMERS_MAX 8
 

@@ -43,11 +43,9 @@ int machine_stamps(struct machine *m)
 {
 	if (m->stamp)
 		return 0;
-	m->stamp = meter_alloc(m->meter, m->frames * sizeof *m->stamp);
-	if (!m->stamp)
-		return -ENOMEM;
-	memset(m->stamp, 0xff, m->frames * sizeof *m->stamp); /* STAMP_FREE */
-	return 0;
+	m->stamp = meter_alloc(m->meter, m->frames * sizeof *m->stamp); /* STAMP_FREE all */
+	m->now = 1;
+	return m->stamp ? 0 : -ENOMEM;
 }
 
 static int by_value(const void *a, const void *b)
@@ -70,8 +68,8 @@ int machine_renew_stamps(struct machine *m)
 	}
 	qsort(key, n, sizeof *key, by_value);
 	for (uint32_t i = 0; i < n; i++)
-		m->stamp[(uint32_t)key[i]] = i;
-	m->now = n;
+		m->stamp[(uint32_t)key[i]] = i + 1;
+	m->now = n + 1;
 	m->stamp_epoch++;
 	free(key);
 	return 0;

@@ -46,8 +46,8 @@ struct zone {
 
 struct machine;
 
-#define STAMP_FREE UINT32_MAX	   /* of a frame that backs no private page */
-#define STAMP_LIMIT (UINT32_MAX / 2) /* renew before now can reach STAMP_FREE */
+#define STAMP_FREE  0		     /* of a frame that backs no private page */
+#define STAMP_LIMIT (UINT32_MAX / 2) /* past it, renew: now must not come round to STAMP_FREE */
 
 /* Told of every private frame that begins or ceases to back a page. One watcher a machine. */
 struct frame_watch {
@@ -59,7 +59,7 @@ struct frame_watch {
 struct machine {
 	struct frame *frame; /* [frames] */
 	uint32_t *stamp;     /* [frames] last use, STAMP_FREE, or no table: machine_stamps() */
-	uint32_t now;	     /* the next stamp: one per reference */
+	uint32_t now;	     /* the next stamp: one per reference, from 1 */
 	uint32_t stamp_epoch; /* grows when machine_renew_stamps() renumbers */
 	uint32_t frames;
 	uint32_t free;			 /* free frames of all zones */

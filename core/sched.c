@@ -65,9 +65,12 @@ static struct vm *furthest_behind(const struct host *host, uint64_t *next)
 /* Runs one VM for a while. -errno only if the whole run is over. */
 static int run_vm(struct host *host, struct vm *vm, uint64_t next, struct err *err)
 {
-	uint64_t until = next > UINT64_MAX - host->opts.quantum ? next : next + host->opts.quantum;
+	uint64_t until = min_u64(next, HOST_TIME_MAX) + host->opts.quantum;
 	struct err why = {0};
 
+	if (vm->time_ns >= HOST_TIME_MAX)
+		return err_input(err, "vm %s: its virtual time passes 146 years: look at its times",
+				 vm->name);
 	until = max_u64(clock_next(&host->clock, until), vm->time_ns + 1);
 	int rc = vm->guest->step(vm->guest_state, vm, until, &why);
 	if (vm->time_ns > host->stats.time_ns)

@@ -23,7 +23,7 @@
 
 struct lru_state {
 	struct victim_env env;
-	uint64_t *queue, *spare; /* [room] stamp << 32 | MPN, oldest first; spare for sorting */
+	uint64_t *queue, *spare; /* [room] order << 32 | MPN, oldest first; spare for sorting */
 	uint32_t room;
 	uint32_t head, n;	 /* queue[head..n) is still to be looked at */
 	uint32_t epoch;		 /* of the stamps in the queue */
@@ -50,47 +50,52 @@ static void lru_close(void *state)
 	meter_free(&s->env.host->meter, s->spare, s->room * sizeof *s->spare);
 }
 
+/* The place of a frame in order of last use; free frames, whose stamp is 0, come last. */
+static uint32_t order(const struct machine *m, uint32_t mpn)
+{
+	return m->stamp[mpn] - 1;
+}
+
 static mpn_t scan_for_oldest(const struct lru_state *s)
 {
 	const struct machine *m = &s->env.host->machine;
-	uint32_t oldest = STAMP_FREE;
+	uint32_t oldest = UINT32_MAX;
 	mpn_t found = MPN_NONE;
 
 	for (uint32_t i = 0; i < m->frames; i++) {
-		if (m->stamp[i] < oldest &&
-		    victim_eligible(s->env.host, s->env.only, (mpn_t){i})) {
-			oldest = m->stamp[i];
+		if (order(m, i) < oldest && victim_eligible(s->env.host, s->env.only, (mpn_t){i})) {
+			oldest = order(m, i);
 			found.n = i;
 		}
 	}
 	return found;
 }
 
-static int by_stamp(const void *a, const void *b)
+static int by_order(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
 	return (x > y) - (x < y);
 }
 
-/* A stamp below which about `share` of the used frames lie, from an even sample. */
-static uint32_t stamp_quantile(const struct machine *m, double share)
+/* The order below which about `share` of the used frames lie, from an even sample. */
+static uint32_t order_quantile(const struct machine *m, double share)
 {
 	uint32_t sample[SAMPLES], n = 0, stride = m->frames / SAMPLES + 1;
 
 	for (uint32_t i = 0; i < m->frames; i += stride) {
 		if (m->stamp[i] != STAMP_FREE)
-			sample[n++] = m->stamp[i];
+			sample[n++] = order(m, i);
 	}
 	uint32_t rank = (uint32_t)(share * n);
 	if (rank >= n)
-		return STAMP_FREE - 1;
-	qsort(sample, n, sizeof sample[0], by_stamp);
+		return UINT32_MAX - 1;
+	qsort(sample, n, sizeof sample[0], by_order);
 	return sample[rank];
 }
 
 /*
- * Queues every eligible frame with a stamp up to *limit, unsorted. Where they
+ * Queues every eligible frame up to *limit in order, unsorted. Where they
  * are more than there is room for, lowers *limit to half way down to the oldest
  * seen and says false; that one is eligible and stays, so it ends.
  */
@@ -101,15 +106,14 @@ static bool gather(struct lru_state *s, uint32_t *limit)
 
 	s->head = s->n = 0;
 	for (uint32_t i = 0; i < m->frames; i++) {
-		if (m->stamp[i] > *limit || !victim_eligible(s->env.host, s->env.only, (mpn_t){i}))
+		if (order(m, i) > *limit || !victim_eligible(s->env.host, s->env.only, (mpn_t){i}))
 			continue;
-		if (m->stamp[i] < oldest)
-			oldest = m->stamp[i];
+		oldest = order(m, i) < oldest ? order(m, i) : oldest;
 		if (s->n == s->room) {
 			*limit = oldest + (*limit - oldest) / 2;
 			return false;
 		}
-		s->queue[s->n++] = (uint64_t)m->stamp[i] << 32 | i;
+		s->queue[s->n++] = (uint64_t)order(m, i) << 32 | i;
 	}
 	return true;
 }
@@ -152,7 +156,7 @@ static bool refill(struct lru_state *s)
 	const struct machine *m = &s->env.host->machine;
 
 	for (double share = 0.125;; share *= 4) {
-		uint32_t limit = stamp_quantile(m, share);
+		uint32_t limit = order_quantile(m, share);
 		while (!gather(s, &limit))
 			;
 		if (s->n || share >= 1)
@@ -176,7 +180,7 @@ static mpn_t lru_pick(void *state)
 		for (; s->head < s->n; s->head++) {
 			uint64_t key = s->queue[s->head];
 			mpn_t mpn = {(uint32_t)key};
-			if (m->stamp[mpn.n] == key >> 32 &&
+			if (order(m, mpn.n) == key >> 32 &&
 			    victim_eligible(s->env.host, s->env.only, mpn))
 				return mpn;
 		}

@@ -14,7 +14,7 @@ struct replay {
 	struct source *source;
 	struct oracle *oracle;
 	const rec_t *next, *end; /* what is left of the batch */
-	uint64_t records;	 /* taken from the source before the batch */
+	uint64_t words;		 /* taken from the source before the batch */
 	const rec_t *batch;
 	uint64_t tick_ns;
 	struct replay_stats stats;
@@ -31,13 +31,26 @@ static const struct stat replay_stat_rows[] = {
 	{NULL},
 };
 
+/* Where the replayer is in its trace, in 8-byte words from its start. */
+static unsigned long long position(const struct replay *r)
+{
+	return r->words + (uint64_t)(r->next - r->batch);
+}
+
 static int page_beyond(const struct replay *r, const struct vm *vm, uint64_t page, struct err *err)
 {
 	return err_input(err,
 			 "record %llu of its trace names page %llu, beyond the VM's %u pages: "
 			 "raise vm.%s.memory, or import the trace with --renumber",
-			 (unsigned long long)(r->records + (uint64_t)(r->next - r->batch)),
-			 (unsigned long long)page, vm->pages, vm->name);
+			 position(r), (unsigned long long)page, vm->pages, vm->name);
+}
+
+/* Idleness; capped, since the scheduler stops a run whose time leaves all bounds. */
+static void sleep_ticks(const struct replay *r, struct vm *vm, uint64_t ticks)
+{
+	unsigned __int128 ns = (unsigned __int128)ticks * r->tick_ns;
+
+	vm->time_ns += ns < HOST_TIME_MAX ? (uint64_t)ns : HOST_TIME_MAX;
 }
 
 /* A write that gives the whole page new contents. */
@@ -68,10 +81,13 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 {
 	rec_t x = r->next[0];
 	unsigned kind = rec_kind(x);
-	uint64_t page = rec_page(x), operand = rec_is_wide(x) ? r->next[1] : 0;
+	uint64_t page = rec_page(x);
 	ppn_t ppn = {(uint32_t)page};
 	int rc = 0;
 
+	if (rec_is_wide(x) && r->end - r->next < 2)
+		return err_input(err, "record %llu of its trace lacks its operand", position(r));
+	uint64_t operand = rec_is_wide(x) ? r->next[1] : 0;
 	if (rec_has_page(kind) && page >= vm->pages)
 		return page_beyond(r, vm, page, err);
 	switch ((enum rec_kind)kind) {
@@ -97,7 +113,7 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 		rc = unmap(r, vm, page, operand, err);
 		break;
 	case REC_SLEEP:
-		vm->time_ns += page * r->tick_ns;
+		sleep_ticks(r, vm, page);
 		break;
 	case REC_END:
 		return STEP_ENDED;
@@ -109,8 +125,7 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 		r->stats.skipped++;
 		break;
 	default:
-		return err_input(err, "record %llu of its trace is of unknown kind %u",
-				 (unsigned long long)(r->records + (uint64_t)(r->next - r->batch)),
+		return err_input(err, "record %llu of its trace is of unknown kind %u", position(r),
 				 kind);
 	}
 	r->next += rec_is_wide(x) ? 2 : 1;
@@ -120,7 +135,7 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 /*
  * The hot path. Specialised by its constant argument; state that the loop
  * carries lives in locals and is written back around each slow() and at the
- * end. `end` never splits a wide record from its operand.
+ * end.
  */
 static inline __attribute__((always_inline)) int loop(struct replay *r, struct vm *vm,
 						      const rec_t *end, uint64_t until,
@@ -206,13 +221,13 @@ static int next_batch(struct replay *r, struct err *err)
 		return (int)words;
 	if (words == 0)
 		return STEP_ENDED;
-	r->records += (uint64_t)(r->next - r->batch);
+	r->words += (uint64_t)(r->next - r->batch);
 	r->batch = r->next = batch;
 	r->end = batch + words;
 	return STEP_MORE;
 }
 
-/* At most BATCH_MAX words on, and not between a wide record and its operand. */
+/* At most BATCH_MAX words on; a wide record at the cut is still taken whole. */
 static const rec_t *step_end(const struct replay *r)
 {
 	return r->end - r->next > BATCH_MAX ? r->next + BATCH_MAX : r->end;
