@@ -25,7 +25,7 @@ typedef uint64_t rec_t;
 enum rec_kind {
 	REC_READ = 0,
 	REC_WRITE = 1,
-	REC_SWITCH = 2,	      /* page = address space that later virtual pages belong to */
+	REC_SWITCH = 2,	      /* page = address space that this VM's later virtual pages lie in */
 	REC_SLEEP = 3,	      /* page = ticks of idleness, on top of delta */
 	REC_VM = 4,	      /* page = index of the VM that later records belong to */
 	REC_END = 5,	      /* nothing follows */

@@ -30,8 +30,8 @@ struct trace_info {
 	bool counted;	       /* the counts below are known (a .bt, or after a full pass) */
 	uint64_t records;      /* operand words not counted */
 	uint64_t writes;       /* WRITE and WRITE_ID */
-	uint64_t pages;	       /* distinct pages named */
-	uint64_t highest_page; /* 0 if pages == 0 */
+	uint64_t pages;	       /* distinct pages touched, of each VM and address space */
+	uint64_t highest_page; /* 0 if pages == 0; of a generator a bound, known at once */
 	uint32_t vms;	       /* 1, or more where REC_VM occurs */
 	uint32_t tick_ns;      /* unit of delta, >= 1 */
 	char provenance[256];  /* free text: who made it and how, without a newline */

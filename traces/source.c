@@ -1,0 +1,194 @@
+#include "traces/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct policy reader_auto = {
+	.name = "auto",
+	.help = "by the first bytes of the file, else by its name",
+};
+
+const struct policy *const trace_readers[] = {
+	&reader_auto,
+	&reader_bt.policy,
+	&reader_u32.policy,
+	&reader_u64.policy,
+	&reader_oracle_general.policy,
+	NULL,
+};
+
+/* How many first bytes a reader may look at. */
+#define HEAD_BYTES 512
+
+void source_init(struct source *source, const struct source_ops *ops, const char *format)
+{
+	*source = (struct source){.ops = ops};
+	snprintf(source->info.format, sizeof source->info.format, "%s", format);
+	source->info.vms = 1;
+	source->info.tick_ns = 1;
+}
+
+ssize_t source_next(struct source *source, const rec_t **batch, struct err *err)
+{
+	if (!source->failed) {
+		ssize_t n = source->ops->next(source, batch, &source->failure);
+		if (n >= 0)
+			return n;
+		source->failed = (int)n;
+	}
+	if (err)
+		*err = source->failure;
+	return source->failed;
+}
+
+const struct trace_info *source_info(const struct source *source)
+{
+	return &source->info;
+}
+
+struct source_progress source_progress(const struct source *source)
+{
+	return source->ops->progress(source);
+}
+
+void source_close(struct source *source)
+{
+	if (source)
+		source->ops->close(source);
+}
+
+static const struct reader *reader_of(const struct policy *policy)
+{
+	return (const struct reader *)policy; /* its first member */
+}
+
+/* Whether the name ends in suffix, a ".zst" behind it apart. */
+static bool name_ends_in(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), s = strlen(suffix);
+
+	if (n > 4 && strcmp(name + n - 4, ".zst") == 0)
+		n -= 4;
+	return n > s && strncmp(name + n - s, suffix, s) == 0;
+}
+
+/* The .bt magic decides, then the name, then what the text looks like. */
+static int guess(struct input *in, const struct reader **reader, struct err *err)
+{
+	const uint8_t *head;
+	ssize_t n = input_peek(in, HEAD_BYTES, &head, err);
+
+	if (n < 0)
+		return (int)n;
+	n = (ssize_t)min_u64((uint64_t)n, HEAD_BYTES);
+	*reader = &reader_bt;
+	if (reader_bt.looks(head, (size_t)n))
+		return 0;
+	for (size_t i = 1; trace_readers[i]; i++) {
+		*reader = reader_of(trace_readers[i]);
+		if ((*reader)->suffix && name_ends_in(input_name(in), (*reader)->suffix))
+			return 0;
+	}
+	for (size_t i = 1; trace_readers[i]; i++) {
+		*reader = reader_of(trace_readers[i]);
+		if ((*reader)->looks && (*reader)->looks(head, (size_t)n))
+			return 0;
+	}
+	return err_input(err,
+			 "%s: cannot tell the format from the first bytes or the name: say "
+			 "--format bt, u32, u64, csv, oracleGeneral or lackey",
+			 input_name(in));
+}
+
+int source_open_input(struct input *in, const char *format, struct source **source, struct err *err)
+{
+	const struct reader *reader = NULL;
+	const struct policy *policy;
+	int rc = 0;
+
+	if (!format || strcmp(format, "auto") == 0) {
+		rc = guess(in, &reader, err);
+	} else if ((policy = policy_find(trace_readers, format))) {
+		reader = reader_of(policy);
+	} else {
+		rc = err_input(err,
+			       "no trace format is called '%s': take auto, bt, u32, u64, csv, "
+			       "oracleGeneral or lackey",
+			       format);
+	}
+	if (!rc)
+		rc = reader->open(in, source, err);
+	if (rc)
+		input_close(in);
+	return rc;
+}
+
+int source_open(const char *path, const char *format, struct source **source, struct err *err)
+{
+	struct input *in;
+	int rc = input_open(path, &in, err);
+
+	return rc ? rc : source_open_input(in, format, source, err);
+}
+
+int source_open_memory(const char *name, const void *data, size_t n, const char *format,
+		       struct source **source, struct err *err)
+{
+	struct input *in;
+	int rc = input_open_memory(name, data, n, &in, err);
+
+	return rc ? rc : source_open_input(in, format, source, err);
+}
+
+bool batch_sleep(struct batch *b, uint64_t *ticks)
+{
+	while (*ticks > REC_DELTA_MAX) {
+		uint64_t some = min_u64(*ticks - REC_DELTA_MAX, REC_PAGE_MAX);
+
+		if (batch_full(b))
+			return false;
+		batch_add(b, rec_make(REC_SLEEP, some, 0));
+		*ticks -= some;
+	}
+	return !batch_full(b);
+}
+
+const char *kind_name(unsigned kind)
+{
+	static const char *const names[REC_KINDS] = {
+		[REC_READ] = "read",
+		[REC_WRITE] = "write",
+		[REC_SWITCH] = "switch",
+		[REC_SLEEP] = "sleep",
+		[REC_VM] = "vm",
+		[REC_END] = "end",
+		[REC_WRITE_ID] = "write_id",
+		[REC_MAP] = "map",
+		[REC_UNMAP] = "unmap",
+		[REC_FILE_READ] = "file_read",
+		[REC_FILE_WRITE] = "file_write",
+		[REC_DMA] = "dma",
+	};
+
+	return kind < REC_KINDS ? names[kind] : NULL;
+}
+
+size_t whole_records(const rec_t *words, size_t n)
+{
+	size_t i = 0, last = 0;
+
+	while (i < n) {
+		if (i + 8 <= n) { /* eight narrow ones at once */
+			const rec_t *w = words + i;
+			rec_t any = w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7];
+			if (!rec_is_wide(any)) {
+				i += 8;
+				continue;
+			}
+		}
+		last = i;
+		i += rec_is_wide(words[i]) ? 2 : 1;
+	}
+	return i > n ? last : n;
+}
