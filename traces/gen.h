@@ -1,0 +1,59 @@
+/*
+ * The laws of the generators; for traces/gen*.c and their tests.
+ *
+ * A law turns options into page numbers in [0, pages), a buffer at a time; the
+ * generator around it adds the write bits. Every purpose has a random stream of
+ * its own ("gen.page", "gen.choice", "gen.write"), so that changing write_ratio
+ * leaves the pages alone. The laws, with S = set_pages, L = phase_refs:
+ *
+ *   sequential  page(t) = t mod pages: the loop that defeats LRU
+ *   uniform     every page with probability 1 / pages
+ *   zipf        P(rank k) = k^-alpha / sum over j of j^-alpha, k from 1 (Breslau et
+ *               al., "Web caching and Zipf-like distributions", INFOCOM 1999); a
+ *               seeded bijection maps ranks to pages, so neighbours in rank are
+ *               none in address
+ *   phases      every L references the locality set jumps to S pages in a row at
+ *               a uniform place; within it references are uniform (phases and
+ *               transitions: Denning and Kahn, SOSP 1975)
+ *   drift       the window of S pages moves on by S pages every L references,
+ *               round and round; references in it are uniform, but each belongs
+ *               with probability scan_ratio to one scan over all pages in order
+ *   mix         each reference comes from one of several laws, chosen by weight
+ */
+#ifndef BALLAST_TRACES_GEN_H
+#define BALLAST_TRACES_GEN_H
+
+#include "core/rng.h"
+#include "traces/private.h"
+
+struct law {
+	struct policy policy;
+	size_t size; /* of the state */
+	/* opts are checked and complete (no zero that stands for a default). */
+	int (*start)(void *state, const struct gen_opts *opts, uint64_t index, struct err *err);
+	void (*fill)(void *state, uint64_t *page, size_t n);
+	void (*stop)(void *state); /* frees what the state owns; or NULL */
+};
+
+extern const struct law law_sequential, law_uniform, law_zipf, law_phases, law_drift, law_mix;
+
+/* A bijection on [0, n), drawn from a stream: invertible mixing, walked until it falls below n. */
+struct scatter {
+	uint64_t n, mask, add;
+	unsigned shift;
+};
+
+void scatter_init(struct scatter *s, uint64_t n, struct rng *rng);
+
+static inline uint64_t scatter(const struct scatter *s, uint64_t x)
+{
+	do {
+		x = (x + s->add) * 0x9e3779b97f4a7c15u & s->mask;
+		x ^= x >> s->shift;
+		x = x * 0xd6e8feb86659fd93u & s->mask;
+		x ^= x >> s->shift;
+	} while (x >= s->n);
+	return x;
+}
+
+#endif
