@@ -197,16 +197,18 @@ int parse_real(const char *text, double *value, struct err *err)
 {
 	size_t n = strspn(text, "0123456789.eE+-");
 	bool percent = text[n] == '%' && text[n + 1] == '\0';
-	char *end;
+	char decimal[64], *end;
 
-	if (n == 0 || (text[n] && !percent))
+	if (n == 0 || n > 50 || (text[n] && !percent))
 		goto bad;
-	double v = strtod(text, &end);
-	if (end != text + n)
+	/* "99.9%" is read as 99.9e-2: a division would round once more. */
+	snprintf(decimal, sizeof decimal, "%.*s%s", (int)n, text, percent ? "e-2" : "");
+	double v = strtod(decimal, &end);
+	if (*end)
 		goto bad;
 	if (!isfinite(v))
 		return err_input(err, "'%.40s' is too large for a number", text);
-	*value = percent ? v / 100 : v;
+	*value = v;
 	return 0;
 bad:
 	return err_input(err, "'%.40s' is not a number; write it as in 0.75 or 75%%", text);
