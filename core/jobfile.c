@@ -149,15 +149,19 @@ static int parse_stream(cfg_t *cfg, char *text, size_t size)
 	if (size == 0)
 		return 0;
 	FILE *stream = fmemopen(text, size, "r");
-	if (!stream || cfg_parse_fp(cfg, stream) != CFG_SUCCESS) {
-		if (!parsing->failed)
-			err_run(parsing->err, ENOMEM, "out of memory while reading %s",
-				parsing->file);
+	if (!stream) {
 		parsing->failed = true;
-		rc = -EINVAL;
+		return err_run(parsing->err, ENOMEM, "out of memory while reading %s",
+			       parsing->file);
 	}
-	if (stream)
-		fclose(stream);
+	if (cfg_parse_fp(cfg, stream) != CFG_SUCCESS) {
+		rc = -EINVAL;
+		if (!parsing->failed) { /* it has no words for some, as for the key "" */
+			err_input(parsing->err, "this is not understood; write KEY = VALUE");
+			failed_at(cfg);
+		}
+	}
+	fclose(stream);
 	return rc;
 }
 

@@ -17,6 +17,7 @@ struct scan {
 	char *list;	       /* the '{' of the list that we are in */
 	unsigned values;       /* in that list */
 	enum paren paren;
+	char last;	  /* the last punctuation, 0 after a word or string */
 	const char *word; /* the token before, if it was a word or string; else NULL */
 	size_t word_len;
 	struct err *err;
@@ -80,6 +81,9 @@ static int check_place(struct scan *s, const char *text, size_t len, bool quoted
 		s->paren = PAREN_FILLED;
 		return 0;
 	}
+	if (s->depth == 1 && len == 0 && s->last != '=')
+		return scan_error(s, s->line, "an empty key; write KEY = VALUE");
+	s->last = 0;
 	if (s->depth > 0)
 		return 0;
 	if (s->word) {
@@ -193,6 +197,7 @@ static int scan_punctuation(struct scan *s)
 	int rc = 0;
 
 	s->word = NULL;
+	s->last = (char)c;
 	if (s->paren != PAREN_NONE && c != ')')
 		return scan_error(s, s->line, "')' is missing; write include(\"FILE\")");
 	switch (c) {
