@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The header's macros wrap these. */
+#undef err_input
+#undef err_run
+
 /* An error is one line, whatever bytes a hostile name or value brought along. */
 static void one_line(char *s)
 {
@@ -37,7 +41,7 @@ int err_run(struct err *err, int errnum, const char *fmt, ...)
 		one_line(err->msg);
 		err->exit_code = 1;
 	}
-	return -errnum;
+	return errnum > 0 ? -errnum : -EIO;
 }
 
 void err_prefix(struct err *err, const char *fmt, ...)

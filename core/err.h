@@ -20,8 +20,19 @@ struct err {
 /* Bad input. Returns -EINVAL. */
 int err_input(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* A failed run; errnum is positive and not appended to the message. Returns -errnum. */
+/* A failed run; errnum is not appended to the message. Returns -errnum, -EIO for an errnum of 0. */
 int err_run(struct err *err, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* What the two return is never 0: told to the compiler and to the static analyser. */
+static inline int err_failed(int rc)
+{
+	if (rc >= 0)
+		__builtin_unreachable();
+	return rc;
+}
+
+#define err_input(...) err_failed(err_input(__VA_ARGS__))
+#define err_run(...)   err_failed(err_run(__VA_ARGS__))
 
 /* Puts "PREFIX: " in front of the message, e.g. a file name. Keeps the class. */
 void err_prefix(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
