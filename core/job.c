@@ -219,20 +219,21 @@ static int unknown_title(const struct job_kind *kind, const char *title, struct 
 /* path is "section.key" or "section.title.key" and is taken apart. */
 static int set_path(struct job *job, char *path, const char *value, struct err *err)
 {
-	char *first = strchr(path, '.'), *last = strrchr(path, '.'), *title = NULL;
+	char *rest = strchr(path, '.'), *title = NULL;
 
-	if (!first)
+	if (!rest)
 		return err_input(err,
 				 "'%.60s' is no key; write section.key=value, as in "
 				 "host.memory=256mb",
 				 path);
-	*first = '\0';
-	if (last > first) {
-		title = first + 1;
-		*last = '\0';
+	*rest++ = '\0';
+	char *dot = strrchr(rest, '.'), *key = rest;
+	if (dot) {
+		*dot = '\0';
+		title = rest;
+		key = dot + 1;
 	}
 	struct job_kind *kind = job_find_kind(job, path);
-	const char *key = last + 1;
 	if (!kind)
 		return job_unknown_section(job, path, err);
 	if (kind->section->titled && !title)

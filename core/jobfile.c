@@ -315,7 +315,7 @@ out:
 /* text is changed on the way. */
 static int parse_text(struct job *job, char *text, size_t size, const char *name, struct err *err)
 {
-	struct err sink;
+	struct err sink = {0};
 	struct parse parse = {.job = job, .file = name, .files = 1, .err = err ? err : &sink};
 	cfg_t *cfg = make_parser(job);
 	int rc;

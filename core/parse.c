@@ -233,10 +233,10 @@ int parse_bool(const char *text, bool *value, struct err *err)
 
 static int format_scaled(char *buf, size_t size, uint64_t value, const struct unit *units)
 {
-	const struct unit *best = NULL;
+	const struct unit *best = units; /* of scale 1 */
 
 	for (; units->name; units++) {
-		if (units->written && (!best || value % units->scale == 0))
+		if (units->written && value % units->scale == 0)
 			best = units;
 	}
 	return snprintf(buf, size, "%" PRIu64 "%s", value / best->scale, best->name);
