@@ -17,6 +17,7 @@ allowed() {
 	experiments) echo "core pmap balloon sharing swap tax traces live" ;;
 	esac
 }
+# shellcheck disable=SC2044 # names have no blanks
 for file in $(find core pmap balloon sharing swap tax traces live experiments -name '*.[ch]' 2>/dev/null); do
 	folder=${file%%/*}
 	# Only the replayer and the guest-OS model of traces/ know a VM.
