@@ -11,7 +11,7 @@ static uint64_t splitmix64(uint64_t *x)
 
 void rng_init(struct rng *r, uint64_t seed, const char *purpose, uint64_t index)
 {
-	uint64_t x = seed;
+	uint64_t x = splitmix64(&seed); /* else seed 2 for "a" is seed 1 for "b" */
 
 	for (const char *p = purpose; *p; p++) /* FNV-1a over the name */
 		x = (x ^ (unsigned char)*p) * 0x100000001b3u;
