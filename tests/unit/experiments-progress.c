@@ -2,7 +2,9 @@
 
 #include "test.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct progress bar = {.label = "replay", .unit = "records"};
 
@@ -46,27 +48,68 @@ static void odd_counts_stay_in_bounds(void)
 	CU_ASSERT_EQUAL(strlen(line), sizeof line - 1);
 }
 
-/* Standard error is no terminal here: nothing may be drawn. */
-static void silent_without_a_terminal(void)
+/* What a bar of five updates, 50 ms apart, writes to standard error if that is fd. */
+static void draw_to(int fd)
 {
 	struct progress p;
-	char text[8];
+	int saved = dup(STDERR_FILENO);
+
+	CU_ASSERT_FATAL(saved >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+	progress_start(&p, "replay", "records");
+	for (unsigned i = 0; i < 5; i++) {
+		usleep(50000);
+		for (int k = 0; k < 1000; k++)
+			progress_update(&p, i, 10);
+	}
+	progress_end(&p);
+	CU_ASSERT_FATAL(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+}
+
+static void silent_without_a_terminal(void)
+{
 	FILE *capture = tmpfile();
+	char text[8];
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(capture);
-	FILE *saved = stderr;
-	CU_ASSERT_PTR_NOT_NULL_FATAL(freopen("/dev/null", "w", stderr));
-	stderr = capture;
-	progress_start(&p, "replay", "records");
-	progress_update(&p, 1, 2);
-	progress_end(&p);
-	stderr = saved;
-	rewind(capture);
+	draw_to(fileno(capture));
 	CU_ASSERT_EQUAL(fread(text, 1, sizeof text, capture), 0);
 	fclose(capture);
+}
+
+/* On a terminal: drawn at most ten times a second, and erased at the end. */
+static void drawn_on_a_terminal(void)
+{
+	static const char erase[] = "\r\033[K";
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+
+	if (master < 0 || grantpt(master) || unlockpt(master))
+		SKIP("no pseudo terminal");
+	int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	CU_ASSERT_FATAL(slave >= 0);
+	char text[4096] = "";
+	setenv("TERM", "xterm", 1);
+	draw_to(slave);
+	ssize_t n = read(master, text, sizeof text - 1);
+	CU_ASSERT_FATAL(n > 0);
+	CU_ASSERT_EQUAL(strncmp(text, "\r\033[Kreplay  [", 13), 0);
+	CU_ASSERT_STRING_EQUAL(text + n - strlen(erase), erase);
+	unsigned drawn = 0;
+	for (const char *p = text; (p = strstr(p, "replay")); p++)
+		drawn++;
+	/* 250 ms and what the machine adds; each drawing 100 ms after the one before. */
+	CU_ASSERT(drawn >= 1 && drawn <= 5);
+
+	setenv("TERM", "dumb", 1);
+	draw_to(slave);
+	fcntl(master, F_SETFL, O_NONBLOCK);
+	CU_ASSERT(read(master, text, sizeof text) < 0);
+	close(slave);
+	close(master);
 }
 
 TESTS("experiments/progress", {"lines", lines},
       {"what is unknown is left out", what_is_unknown_is_left_out},
       {"odd counts stay in bounds", odd_counts_stay_in_bounds},
-      {"silent without a terminal", silent_without_a_terminal})
+      {"silent without a terminal", silent_without_a_terminal},
+      {"drawn on a terminal", drawn_on_a_terminal})
