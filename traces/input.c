@@ -201,9 +201,28 @@ int input_line(struct input *in, const char **line, size_t *n, struct err *err)
 	return 1;
 }
 
-uint64_t input_line_number(const struct input *in)
+static unsigned digit_of(char c)
 {
-	return in->line;
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	c |= 32;
+	return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 99;
+}
+
+bool text_number(const char **at, const char *end, unsigned base, uint64_t *value)
+{
+	const char *start = *at;
+	uint64_t v = 0;
+
+	for (; *at < end && digit_of(**at) < base; ++*at) {
+		unsigned digit = digit_of(**at);
+
+		if (v > (UINT64_MAX - digit) / base)
+			return false;
+		v = v * base + digit;
+	}
+	*value = v;
+	return *at > start;
 }
 
 static bool is_zstd(const uint8_t *p, size_t n)

@@ -52,7 +52,9 @@ void input_skip(struct input *in, size_t n);
  * Returns 1, 0 at the end of the stream, or -errno (a line over 4096 bytes).
  */
 MUST_CHECK int input_line(struct input *in, const char **line, size_t *n, struct err *err);
-uint64_t input_line_number(const struct input *in);
+
+/* Digits from *at on, over which it moves; false if there are none or they exceed 64 bits. */
+bool text_number(const char **at, const char *end, unsigned base, uint64_t *value);
 
 /* A plain file on disk or memory, so that its end can be read first. *size as stored. */
 bool input_seekable(const struct input *in, uint64_t *size);
@@ -127,9 +129,6 @@ static inline void batch_add(struct batch *b, rec_t r)
  */
 bool batch_sleep(struct batch *b, uint64_t *ticks);
 
-/* The names of kinds in text: "read", "write", "switch"...; NULL for a kind that is none. */
-const char *kind_name(unsigned kind);
-
 static inline bool kind_valid(unsigned kind)
 {
 	return 0x3f3fu >> kind & 1;
@@ -165,6 +164,25 @@ uint64_t *idmap_find(const struct idmap *map, uint64_t key);
 /* Adds a key that is not there. -ENOMEM leaves the map as it was. */
 MUST_CHECK int idmap_add(struct idmap *map, uint64_t key, uint64_t value);
 
+/* Where each VM of a trace is: follows REC_VM and REC_SWITCH. */
+struct place {
+	struct idmap *contexts; /* (VM, address space) -> context, from 0 */
+	uint32_t vm;
+	uint64_t context[VMS_MAX];
+};
+
+MUST_CHECK int place_init(struct place *place, struct err *err);
+void place_release(struct place *place);
+
+/* Follows the record if it moves the place; -errno with a message when it cannot. */
+MUST_CHECK int place_follow(struct place *place, rec_t r, struct err *err);
+
+/* One number for a page of the place. */
+static inline uint64_t place_key(const struct place *place, uint64_t page)
+{
+	return place->context[place->vm] << REC_PAGE_BITS | page;
+}
+
 /* ---- writers ------------------------------------------------------------- */
 
 struct writer_ops {
@@ -191,6 +209,12 @@ struct format {
 
 extern const struct format format_bt, format_bt_fixed, format_u32, format_u64, format_csv,
 	format_oracle_general;
+
+/* Adds the time that a record takes; -EINVAL with a message when 64 bits of ns are over. */
+MUST_CHECK int writer_advance(const struct writer *writer, rec_t r, uint64_t *ns, struct err *err);
+
+/* The format has no words for a kind: says so and returns -EINVAL. */
+int writer_refuse(const struct writer *writer, unsigned kind, const char *format, struct err *err);
 
 /* fwrite() whose failure is a message that names the file. */
 MUST_CHECK int writer_out(struct writer *writer, const void *data, size_t n, struct err *err);

@@ -10,12 +10,10 @@ static const struct policy reader_auto = {
 };
 
 const struct policy *const trace_readers[] = {
-	&reader_auto,
-	&reader_bt.policy,
-	&reader_u32.policy,
-	&reader_u64.policy,
-	&reader_oracle_general.policy,
-	NULL,
+	&reader_auto,	       &reader_bt.policy,
+	&reader_u32.policy,    &reader_u64.policy,
+	&reader_csv.policy,    &reader_oracle_general.policy,
+	&reader_lackey.policy, NULL,
 };
 
 /* How many first bytes a reader may look at. */

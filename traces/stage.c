@@ -16,21 +16,20 @@ struct stage {
 	size_t at, n;
 	bool begun;	/* the time of in[at] is in ticks already */
 	uint64_t ticks; /* of dropped records and of in[at] */
-	uint32_t vm;	/* that records now belong to */
 	struct batch batch;
 
-	uint32_t only; /* only_vm */
+	/* only_vm */
+	uint64_t only, vm; /* which one, and which records now belong to */
 
 	/* renumber */
-	struct idmap *contexts;			     /* (VM, address space) -> context */
-	struct idmap *pages;			     /* (context, page) -> number */
-	uint64_t context[VMS_MAX], numbers[VMS_MAX]; /* by VM: where it is, its pages so far */
-	uint64_t range_at;			     /* pages of the range in[at] dealt with */
+	struct place place;
+	struct idmap *pages;	   /* place_key() -> number */
+	uint64_t numbers[VMS_MAX]; /* by VM: its pages so far */
+	uint64_t range_at;	   /* pages of the range in[at] dealt with */
 };
 
-#define PAGES_MAX    (UINT64_C(1) << 32) /* a PPN has 32 bits */
-#define RANGE_MAX    (UINT64_C(1) << 22) /* pages in one record: 16 GiB */
-#define CONTEXTS_MAX (UINT64_C(1) << (64 - REC_PAGE_BITS))
+#define PAGES_MAX (UINT64_C(1) << 32) /* a PPN has 32 bits */
+#define RANGE_MAX (UINT64_C(1) << 22) /* pages in one record: 16 GiB */
 
 static void keep(struct stage *s, unsigned kind, uint64_t page, uint64_t operand)
 {
@@ -82,7 +81,7 @@ static void stage_close(struct source *source)
 {
 	struct stage *s = (struct stage *)source;
 
-	idmap_free(s->contexts);
+	place_release(&s->place);
 	idmap_free(s->pages);
 	source_close(s->inner);
 	free(s);
@@ -114,28 +113,19 @@ static int stage_new(struct source *inner,
 	return 0;
 }
 
-/* Follows REC_VM; an index that is out of range is the trace's fault. */
-static int follow_vm(struct stage *s, uint64_t vm, struct err *err)
-{
-	if (vm >= VMS_MAX)
-		return err_input(err, "the trace names VM %llu: at most %u VMs are possible",
-				 (unsigned long long)vm, VMS_MAX);
-	s->vm = (uint32_t)vm;
-	return 0;
-}
-
 /* ---- one VM of several --------------------------------------------------- */
 
 static int only_step(struct stage *s, rec_t r, uint64_t operand, struct err *err)
 {
-	int rc;
-
+	(void)err;
 	if (rec_kind(r) == REC_VM) {
-		rc = follow_vm(s, rec_page(r), err);
-		return rc ? rc : 1;
+		s->vm = rec_page(r);
+		return 1;
 	}
 	if (s->vm == s->only || rec_kind(r) == REC_END)
 		keep(s, rec_kind(r), rec_page(r), operand);
+	else if (rec_kind(r) == REC_SLEEP) /* the VMs of a trace share its clock */
+		s->ticks += rec_page(r);
 	return 1;
 }
 
@@ -159,39 +149,17 @@ static int no_memory(struct err *err)
 	return err_run(err, ENOMEM, "out of memory for the page numbers");
 }
 
-/* Notes where the VM is now. */
-static int enter_context(struct stage *s, uint64_t space, struct err *err)
-{
-	uint64_t key = (uint64_t)s->vm << REC_PAGE_BITS | space;
-	uint64_t *context = idmap_find(s->contexts, key), fresh = idmap_size(s->contexts);
-
-	if (!context) {
-		if (fresh == CONTEXTS_MAX)
-			return err_input(err, "the trace has over %llu address spaces",
-					 (unsigned long long)CONTEXTS_MAX);
-		if (idmap_add(s->contexts, key, fresh))
-			return no_memory(err);
-	}
-	s->context[s->vm] = context ? *context : fresh;
-	return 0;
-}
-
-static uint64_t page_key(const struct stage *s, uint64_t page)
-{
-	return s->context[s->vm] << REC_PAGE_BITS | page;
-}
-
 static int renumber_page(struct stage *s, rec_t r, uint64_t operand, struct err *err)
 {
-	uint64_t key = page_key(s, rec_page(r)), *number = idmap_find(s->pages, key);
-	uint64_t fresh = s->numbers[s->vm];
+	uint64_t key = place_key(&s->place, rec_page(r)), *number = idmap_find(s->pages, key);
+	uint64_t fresh = s->numbers[s->place.vm];
 
 	if (!number) {
 		if (fresh == PAGES_MAX)
 			return err_input(err, "the trace touches over 2^32 pages of one VM");
 		if (idmap_add(s->pages, key, fresh))
 			return no_memory(err);
-		s->numbers[s->vm]++;
+		s->numbers[s->place.vm]++;
 	}
 	keep(s, rec_kind(r), number ? *number : fresh, operand);
 	return 1;
@@ -206,7 +174,8 @@ static int renumber_unmap(struct stage *s, rec_t r, uint64_t pages, struct err *
 				 "renumbered",
 				 (unsigned long long)pages, (unsigned long long)RANGE_MAX);
 	for (; s->range_at < pages; s->range_at++) {
-		uint64_t *number = idmap_find(s->pages, page_key(s, rec_page(r) + s->range_at));
+		uint64_t *number =
+			idmap_find(s->pages, place_key(&s->place, rec_page(r) + s->range_at));
 
 		if (batch_full(&s->batch))
 			return 0;
@@ -222,13 +191,11 @@ static int renumber_step(struct stage *s, rec_t r, uint64_t operand, struct err 
 	int rc;
 
 	switch (rec_kind(r)) {
-	case REC_SWITCH:
-		rc = enter_context(s, rec_page(r), err);
+	case REC_SWITCH: /* the numbers are the VM's own */
+		rc = place_follow(&s->place, r, err);
 		return rc ? rc : 1;
 	case REC_VM:
-		rc = follow_vm(s, rec_page(r), err);
-		if (!rc && !s->context[s->vm]) /* 0 is VM 0's first: any other has not begun */
-			rc = enter_context(s, 0, err);
+		rc = place_follow(&s->place, r, err);
 		if (!rc)
 			keep(s, REC_VM, rec_page(r), 0);
 		return rc ? rc : 1;
@@ -253,10 +220,9 @@ int source_renumber(struct source *inner, struct source **source, struct err *er
 		return rc;
 	s->source.info.space = TRACE_PPN;
 	s->source.info.highest_page = 0;
-	if (idmap_new(&s->contexts) || idmap_new(&s->pages))
+	rc = place_init(&s->place, err);
+	if (!rc && idmap_new(&s->pages))
 		rc = no_memory(err);
-	else
-		rc = enter_context(s, 0, err);
 	if (rc)
 		stage_close(&s->source);
 	else

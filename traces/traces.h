@@ -70,6 +70,23 @@ typedef void progress_fn(void *arg, uint64_t done, uint64_t total);
 MUST_CHECK int source_count(struct source *source, struct trace_info *info, progress_fn *progress,
 			    void *arg, struct err *err);
 
+/* What `trace stat` tells. A touch is a record that names a page of memory, map and unmap apart. */
+struct trace_stat {
+	uint64_t records, ticks; /* time between the first and the last, sleeps included */
+	uint64_t kinds[REC_KINDS];
+	uint64_t touches, pages;	      /* pages: distinct, of each VM and address space */
+	uint64_t hottest_100th, hottest_10th; /* touches of the most touched pages, rounded up */
+	uint64_t footprint[64];		      /* distinct pages within the first 2^i touches */
+	unsigned footprints;
+};
+
+/* Reads whatever is left. Takes memory by distinct page. */
+MUST_CHECK int source_stat(struct source *source, struct trace_stat *stat, progress_fn *progress,
+			   void *arg, struct err *err);
+
+/* "read", "write", "switch" ...; NULL for a kind that does not exist. */
+const char *kind_name(unsigned kind);
+
 /*
  * A stage that numbers (address space, page) densely by first touch, from 0:
  * what a machine without a guest operating system needs to run virtual

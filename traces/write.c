@@ -6,6 +6,10 @@
 const struct policy *const trace_writers[] = {
 	&format_bt.policy,
 	&format_bt_fixed.policy,
+	&format_u32.policy,
+	&format_u64.policy,
+	&format_csv.policy,
+	&format_oracle_general.policy,
 	NULL,
 };
 
@@ -64,6 +68,28 @@ int writer_commit(struct writer *writer, struct err *err)
 	}
 	writer->ops->free(writer);
 	return draft_commit(draft, err);
+}
+
+int writer_advance(const struct writer *writer, rec_t r, uint64_t *ns, struct err *err)
+{
+	uint64_t ticks = rec_delta(r) + (rec_kind(r) == REC_SLEEP ? rec_page(r) : 0), more;
+
+	if (!__builtin_mul_overflow(ticks, (uint64_t)writer->info.tick_ns, &more) &&
+	    !__builtin_add_overflow(*ns, more, ns))
+		return 0;
+	return err_input(err, "%s: record %llu: over 2^64 ns have passed",
+			 draft_path(writer->draft), (unsigned long long)writer->records);
+}
+
+int writer_refuse(const struct writer *writer, unsigned kind, const char *format, struct err *err)
+{
+	const char *name = kind_name(kind);
+
+	return err_input(err,
+			 "%s: record %llu is '%s', which %s cannot say: take bt or csv, or one VM "
+			 "with --vm",
+			 draft_path(writer->draft), (unsigned long long)writer->records,
+			 name ? name : "unknown", format);
 }
 
 void writer_abort(struct writer *writer)
