@@ -23,7 +23,19 @@ struct job;
 MUST_CHECK int job_new(const struct opt_section *const *sections, struct job **job);
 void job_free(struct job *job);
 
-/* Reads a file on top of what is there; "-" is standard input. */
+/*
+ * Reads a file on top of what is there; "-" is standard input.
+ *
+ *   # comments, // comments and C comments
+ *   include("base.job")             relative to this file; its place is here
+ *   host { memory = 256mb  tax = 75% }
+ *   vm a { trace = "${HOME}/a.bt" } variables in double quotes, empty if unset
+ *   vm a { reclaim = {balloon, swap} } the same vm: sections merge, later keys win
+ *
+ * A bad file is -EINVAL, and the job is then good for job_free() alone.
+ * Bounds: 1 MiB a file, 8 includes deep, 4096 titles of a kind, titles of 31
+ * letters, digits, '-' and '_'.
+ */
 MUST_CHECK int job_load(struct job *job, const char *path, struct err *err);
 
 /* The same from memory; name stands for the file in messages. */
@@ -46,7 +58,11 @@ void *job_titled(const struct job *job, const struct opt_section *section, size_
 /* "FILE:LINE" where a key was last set, "-s", or "default": for messages of later checks. */
 const char *job_where(const struct job *job, const void *options, const char *key);
 
-/* Every resolved option, defaults too: {"host": {..}, "vm": {"a": {..}}}, in table order. */
+/*
+ * Every resolved option, defaults too: {"host": {..}, "vm": {"a": {..}}}, in
+ * table order. Sizes are numbers of bytes, times of nanoseconds; what is unset
+ * is null. NULL only without memory.
+ */
 json_t *job_json(const struct job *job);
 
 #endif
