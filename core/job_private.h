@@ -11,9 +11,9 @@
 #define JOB_TITLES_MAX	 4096	    /* titled sections of one kind */
 #define JOB_TEXT_MAX	 (1u << 20) /* bytes of one job file */
 #define JOB_VALUE_MAX	 4096	    /* bytes of one value */
-#define JOB_LIST_MAX	 256	    /* values of one list */
-#define JOB_DEPTH_MAX	 8	    /* include() in include() */
-#define JOB_INCLUDES_MAX 256	    /* files in one job_load() */
+#define JOB_LIST_MAX	 64  /* values of one list: libConfuse tells of each, with all before it */
+#define JOB_DEPTH_MAX	 8   /* include() in include() */
+#define JOB_INCLUDES_MAX 256 /* files in one job_load() */
 
 /* One section of the job: host, or vm a. */
 struct job_part {
