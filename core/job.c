@@ -206,7 +206,7 @@ static int unknown_title(const struct job_kind *kind, const char *title, struct 
 	char all[300] = "";
 	size_t used = 0;
 
-	if (kind->n == 0)
+	if (!kind->n || !kind->parts)
 		return err_input(err, "the job has no %s '%.40s', nor any other %s",
 				 kind->section->name, title, kind->section->name);
 	for (size_t i = 0; i < kind->n && used < sizeof all; i++)

@@ -33,14 +33,32 @@ static const struct argp list_argp = {
 	       "  ballast list host       the keys of section host",
 };
 
-static void print_keys(const struct opt_section *section, const char *indent)
+/* "INDENTname  text", the text in lines of at most 100 columns beside its name. */
+static void print_entry(int indent, const char *name, const char *text)
 {
-	char domain[256];
+	const int column = indent + 16;
+	int at = printf("%*s%-15s", indent, "", name);
+
+	while (*text) {
+		int len = (int)strcspn(text, " ");
+
+		if (at > column && at + 1 + len > 100)
+			at = printf("\n%*s", column - 1, "") - 1;
+		at += printf(" %.*s", len, text);
+		text += len + (text[len] == ' ');
+	}
+	putchar('\n');
+}
+
+static void print_keys(const struct opt_section *section, int indent)
+{
+	char domain[256], text[600];
 
 	for (const struct opt *opt = section->opts; opt->name; opt++) {
 		opt_domain(opt, domain, sizeof domain);
-		printf("%s%-14s %s (%s%s%s)\n", indent, opt->name, opt->help, domain,
-		       opt->def ? "; default " : "", opt->def ? opt->def : "");
+		snprintf(text, sizeof text, "%s (%s%s%s)", opt->help, domain,
+			 opt->def ? "; default " : "", opt->def ? opt->def : "");
+		print_entry(indent, opt->name, text);
 	}
 }
 
@@ -50,7 +68,7 @@ static void print_section(const struct opt_section *section)
 
 	printf("%s%s%s { }%s  %s\n", bold.on, section->name, section->titled ? " NAME" : "",
 	       bold.off, section->help);
-	print_keys(section, "    ");
+	print_keys(section, 4);
 }
 
 static void print_kind(const struct kind *kind)
@@ -59,9 +77,9 @@ static void print_kind(const struct kind *kind)
 
 	printf("%s%s%s  %s\n", bold.on, kind->name, bold.off, kind->help);
 	for (const struct policy *const *p = kind->policies; *p; p++) {
-		printf("    %-14s %s\n", (*p)->name, (*p)->help);
+		print_entry(4, (*p)->name, (*p)->help);
 		if ((*p)->section)
-			print_keys((*p)->section, "        ");
+			print_keys((*p)->section, 8);
 	}
 }
 
