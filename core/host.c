@@ -83,13 +83,21 @@ const struct opt_section cost_section = {
 	"cost", false, sizeof(struct cost_opts), cost_options, "what moves the virtual clock",
 };
 
-#define STAT(field) offsetof(struct host_stats, field)
+#define STAT(field) offsetof(struct host, field)
 
-static const struct stat host_stat_rows[] = {
-	{"time_ns", STAT_GAUGE, "ns", STAT(time_ns), false, "virtual time when the last VM stopped"},
-	{"min_free", STAT_GAUGE, "frames", STAT(min_free), false, "fewest free frames seen"},
-	{"reclaims", STAT_COUNTER, "1", STAT(reclaims), true, "times that free frames ran short"},
-	{"vm_failed", STAT_COUNTER, "1", STAT(vm_failed), false, "VMs stopped by an error"},
+static const struct stat_row host_stat_rows[] = {
+	{"frames", STAT_GAUGE, "frames", STAT(stats.frames), false, "machine memory"},
+	{"free", STAT_GAUGE, "frames", STAT(machine.free), true, "frames that nobody uses"},
+	{"private", STAT_GAUGE, "frames", STAT(machine.private_frames), true,
+	 "frames that back one page"},
+	{"min_free", STAT_GAUGE, "frames", STAT(stats.min_free), false, "fewest free frames seen"},
+	{"reclaims", STAT_COUNTER, "1", STAT(stats.reclaims), true,
+	 "times that free frames ran short"},
+	{"vm_failed", STAT_COUNTER, "1", STAT(stats.vm_failed), false, "VMs stopped by an error"},
+	{"metadata_bytes", STAT_GAUGE, "bytes", STAT(meter.bytes), false,
+	 "the manager's own tables"},
+	{"time_ns", STAT_GAUGE, "ns", STAT(stats.time_ns), false,
+	 "virtual time when the last VM stopped"},
 	{NULL},
 };
 
@@ -114,8 +122,8 @@ int host_new(const struct host_opts *opts, const struct cost_opts *cost, struct 
 	((const struct thresholds *)opts->thresholds)
 		->marks(opts, frames, &host->mark_low, &host->mark_high);
 	clock_init(&host->clock);
-	host->stats.min_free = frames;
-	stat_bind(&host->scope, host_stat_rows, &host->stats);
+	host->stats.frames = host->stats.min_free = frames;
+	stat_bind(&host->scope, host_stat_rows, host);
 	*out = host;
 	return 0;
 }
@@ -236,15 +244,16 @@ static void host_reclaim(struct host *host, struct vm *needy, struct err *err)
 
 	host->stats.reclaims++;
 	for (size_t i = 0; i < host->reclaimers && m->free < host->mark_high; i++)
-		host->reclaimer[i].reclaimer->reclaim(host->reclaimer[i].ctx,
-						      host->mark_high - m->free, needy, err);
+		host->reclaimer[i].reclaimer->reclaim(
+			host->reclaimer[i].ctx, host->mark_high - (uint32_t)m->free, needy, err);
 }
 
 int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err)
 {
 	struct machine *m = &host->machine;
-	struct err why = {0};
+	struct err why;
 
+	why.exit_code = 0; /* clearing the whole message would cost more than the rest of this */
 	if (m->free < host->stats.min_free)
 		host->stats.min_free = m->free;
 	host_reclaim(host, vm, &why);
@@ -257,7 +266,8 @@ int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err
 			*err = why;
 		return -ENOMEM;
 	}
-	return err_run(err, ENOMEM, "no frame: %u frames, none free and none to reclaim", m->frames);
+	return err_run(err, ENOMEM, "no frame: %u frames, none free and none to reclaim",
+		       m->frames);
 }
 
 void host_event(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)

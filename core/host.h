@@ -74,11 +74,11 @@ struct reclaimer {
 /* A part of the manager, as the host sees it. Hooks may be NULL. */
 struct part {
 	const char *name;
-	int (*vm_added)(void *ctx, struct vm *vm);  /* 0 or -errno: the VM is not added */
+	int (*vm_added)(void *ctx, struct vm *vm);    /* 0 or -errno: the VM is not added */
 	void (*vm_emptied)(void *ctx, struct vm *vm); /* gives back all the memory that it holds */
 	void (*vm_removed)(void *ctx, struct vm *vm); /* frees what vm_added made */
-	size_t (*audit)(void *ctx, FILE *out);	    /* recounts; returns violations */
-	void (*close)(void *ctx);		    /* last parts first */
+	size_t (*audit)(void *ctx, FILE *out);	      /* recounts; returns violations */
+	void (*close)(void *ctx);		      /* last parts first */
 };
 
 enum step { STEP_MORE = 0, STEP_ENDED = 1 };
@@ -112,6 +112,7 @@ struct vm {
 #define HOST_RECLAIMERS_MAX 8
 
 struct host_stats {
+	uint64_t frames;    /* of the machine */
 	uint64_t time_ns;   /* virtual time at which the last VM stopped */
 	uint64_t min_free;  /* frames */
 	uint64_t reclaims;  /* times that free frames ran short */

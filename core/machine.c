@@ -149,7 +149,8 @@ static size_t zone_audit(const struct machine *m, const struct zone *z, FILE *ou
 
 	for (uint32_t mpn = z->free_head; mpn != NO_FRAME && listed <= z->free; listed++) {
 		if (mpn < z->first || mpn >= z->fresh || m->frame[mpn].refs) {
-			fprintf(out, "machine: free list of zone [%u, %u) holds frame %u, refs %u\n",
+			fprintf(out,
+				"machine: free list of zone [%u, %u) holds frame %u, refs %u\n",
 				z->first, z->end, mpn, mpn < m->frames ? m->frame[mpn].refs : 0);
 			return bad + 1;
 		}
@@ -163,17 +164,18 @@ static size_t zone_audit(const struct machine *m, const struct zone *z, FILE *ou
 	return bad;
 }
 
-static size_t expect(FILE *out, const char *what, uint32_t said, uint32_t counted)
+static size_t expect(FILE *out, const char *what, uint64_t said, uint64_t counted)
 {
 	if (said == counted)
 		return 0;
-	fprintf(out, "machine: says %u %s frames, %u counted\n", said, what, counted);
+	fprintf(out, "machine: says %llu %s frames, %llu counted\n", (unsigned long long)said, what,
+		(unsigned long long)counted);
 	return 1;
 }
 
 size_t machine_audit(const struct machine *m, FILE *out)
 {
-	uint32_t free_frames = 0, private_frames = 0, shared = 0, overhead = 0;
+	uint64_t free_frames = 0, private_frames = 0, shared = 0, overhead = 0;
 	size_t bad = 0;
 
 	for (uint32_t i = 0; i < m->frames; i++) {

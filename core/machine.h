@@ -35,6 +35,12 @@ struct frame {
 	uint16_t refs; /* 0 free, 1 private or overhead, PPNs that map it if shared */
 };
 
+/* One page's frame: not free, shared or the manager's own. */
+static inline bool frame_is_private(struct frame f)
+{
+	return f.refs == 1 && f.vm < FRAME_OVERHEAD;
+}
+
 enum zone_id { ZONE_LOW, ZONE_HIGH, ZONE_COUNT };
 
 struct zone {
@@ -57,14 +63,15 @@ struct frame_watch {
 };
 
 struct machine {
-	struct frame *frame; /* [frames] */
-	uint32_t *stamp;     /* [frames] last use, STAMP_FREE, or no table: machine_stamps() */
-	uint32_t now;	     /* the next stamp: one per reference, from 1 */
+	struct frame *frame;  /* [frames] */
+	uint32_t *stamp;      /* [frames] last use, STAMP_FREE, or no table: machine_stamps() */
+	uint32_t now;	      /* the next stamp: one per reference, from 1 */
 	uint32_t stamp_epoch; /* grows when machine_renew_stamps() renumbers */
 	uint32_t frames;
-	uint32_t free;			 /* free frames of all zones */
-	uint32_t private_frames, shared; /* free + private + shared + overhead == frames */
-	uint32_t overhead;
+	uint64_t free;		 /* frames: free + private_frames + shared + overhead == frames */
+	uint64_t private_frames; /* each backs one page */
+	uint64_t shared;	 /* each backs several */
+	uint64_t overhead;	 /* the manager's own */
 	struct zone zone[ZONE_COUNT];
 	const struct backing *backing;
 	uint64_t *ids;	/* ids: content id per frame, NULL until one is not 0 */

@@ -7,18 +7,41 @@
 #include <time.h>
 #include <unistd.h>
 
+#define HUGE_SIZE ((size_t)2 << 20)
+
 static size_t whole_pages(size_t bytes)
 {
 	return (bytes + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
 }
 
-void *os_map(size_t bytes)
+static void *map_anonymous(size_t bytes)
 {
-	if (bytes > SIZE_MAX - PAGE_SIZE)
-		return NULL;
-	void *p = mmap(NULL, whole_pages(bytes ? bytes : 1), PROT_READ | PROT_WRITE,
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Large tables are looked up at random: huge pages spare them the TLB misses. */
+static void *map_huge(size_t bytes)
+{
+	uint8_t *p = map_anonymous(bytes + HUGE_SIZE);
+
+	if (!p)
+		return NULL;
+	uint8_t *start = (uint8_t *)(((uintptr_t)p + HUGE_SIZE - 1) & ~(uintptr_t)(HUGE_SIZE - 1));
+	if (start > p)
+		munmap(p, (size_t)(start - p));
+	munmap(start + bytes, (size_t)(p + HUGE_SIZE - start));
+	madvise(start, bytes, MADV_HUGEPAGE);
+	return start;
+}
+
+void *os_map(size_t bytes)
+{
+	if (bytes > SIZE_MAX / 2)
+		return NULL;
+	bytes = whole_pages(bytes ? bytes : 1);
+	return bytes < HUGE_SIZE / 4 ? map_anonymous(bytes) : map_huge(bytes);
 }
 
 void os_unmap(void *p, size_t bytes)

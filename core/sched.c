@@ -25,8 +25,9 @@ static int check(struct host *host, struct err *err)
 	int rc = 0;
 	if (bad) {
 		text[strcspn(text, "\n")] = '\0';
-		rc = err_run(err, EUCLEAN, "self-check found %zu violations at %llu ns, the first: %s",
-			     bad, (unsigned long long)host->clock.now_ns, text);
+		rc = err_run(err, EUCLEAN,
+			     "self-check found %zu violations at %llu ns, the first: %s", bad,
+			     (unsigned long long)host->clock.now_ns, text);
 	}
 	free(text);
 	return rc;

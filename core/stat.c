@@ -8,17 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const void *where_of(const struct stat *stat, const void *base)
+static const void *where_of(const struct stat_row *stat, const void *base)
 {
 	return (const char *)base + stat->offset;
 }
 
-static uint64_t count_of(const struct stat *stat, const void *base)
+static uint64_t count_of(const struct stat_row *stat, const void *base)
 {
 	return *(const uint64_t *)where_of(stat, base);
 }
 
-static double real_of(const struct stat *stat, const void *base)
+static double real_of(const struct stat_row *stat, const void *base)
 {
 	return *(const double *)where_of(stat, base);
 }
@@ -29,12 +29,12 @@ static void bug(const char *what, const char *name)
 	abort();
 }
 
-void stat_bind(struct stat_scope *scope, const struct stat *stats, const void *base)
+void stat_bind(struct stat_scope *scope, const struct stat_row *stats, const void *base)
 {
 	if (scope->n == STAT_GROUPS_MAX)
 		bug("too many groups in a scope", stats->name);
-	for (const struct stat *stat = stats; stat->name; stat++) {
-		for (const struct stat *before = stats; before < stat; before++) {
+	for (const struct stat_row *stat = stats; stat->name; stat++) {
+		for (const struct stat_row *before = stats; before < stat; before++) {
 			if (strcmp(before->name, stat->name) == 0)
 				bug("twice in a table", stat->name);
 		}
@@ -44,13 +44,13 @@ void stat_bind(struct stat_scope *scope, const struct stat *stats, const void *b
 	scope->group[scope->n++] = (struct stat_group){stats, base};
 }
 
-bool stat_find(const struct stat_scope *scope, const char *name, const struct stat **stat,
+bool stat_find(const struct stat_scope *scope, const char *name, const struct stat_row **stat,
 	       const void **where)
 {
 	for (size_t i = 0; i < scope->n; i++) {
 		const struct stat_group *group = &scope->group[i];
 
-		for (const struct stat *row = group->stats; row->name; row++) {
+		for (const struct stat_row *row = group->stats; row->name; row++) {
 			if (strcmp(row->name, name) != 0)
 				continue;
 			if (stat)
@@ -64,7 +64,7 @@ bool stat_find(const struct stat_scope *scope, const char *name, const struct st
 }
 
 /* JSON has no number that is infinite or none, and integers below 2^63. */
-static json_t *value_json(const struct stat *stat, const void *base)
+static json_t *value_json(const struct stat_row *stat, const void *base)
 {
 	double value = stat_value(stat, base);
 
@@ -80,7 +80,7 @@ json_t *stat_json(const struct stat_scope *scope)
 	for (size_t i = 0; i < scope->n; i++) {
 		const struct stat_group *group = &scope->group[i];
 
-		for (const struct stat *row = group->stats; row->name; row++) {
+		for (const struct stat_row *row = group->stats; row->name; row++) {
 			if (json_object_set_new(object, row->name, value_json(row, group->base))) {
 				json_decref(object);
 				return NULL;
@@ -90,12 +90,12 @@ json_t *stat_json(const struct stat_scope *scope)
 	return object;
 }
 
-double stat_value(const struct stat *stat, const void *base)
+double stat_value(const struct stat_row *stat, const void *base)
 {
 	return stat->kind == STAT_REAL ? real_of(stat, base) : (double)count_of(stat, base);
 }
 
-int stat_format(const struct stat *stat, const void *base, char *buf, size_t size)
+int stat_format(const struct stat_row *stat, const void *base, char *buf, size_t size)
 {
 	if (stat->kind == STAT_REAL)
 		return format_real(buf, size, real_of(stat, base));

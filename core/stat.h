@@ -20,7 +20,7 @@ enum stat_kind {
 	STAT_REAL,    /* double */
 };
 
-struct stat {
+struct stat_row {
 	const char *name; /* NULL ends a table */
 	enum stat_kind kind;
 	const char *unit; /* "pages", "ns", "1" */
@@ -32,7 +32,7 @@ struct stat {
 #define STAT_GROUPS_MAX 16
 
 struct stat_group {
-	const struct stat *stats;
+	const struct stat_row *stats;
 	const void *base;
 };
 
@@ -42,19 +42,19 @@ struct stat_scope {
 };
 
 /* Binds a table to an instance. Aborts when full or when a name occurs twice: a bug. */
-void stat_bind(struct stat_scope *scope, const struct stat *stats, const void *base);
+void stat_bind(struct stat_scope *scope, const struct stat_row *stats, const void *base);
 
 /* {"refs": 1, ...} in table order. NULL only without memory. */
 json_t *stat_json(const struct stat_scope *scope);
 
 /* Row and location of a name in the scope; false if there is none. */
-bool stat_find(const struct stat_scope *scope, const char *name, const struct stat **stat,
+bool stat_find(const struct stat_scope *scope, const char *name, const struct stat_row **stat,
 	       const void **where);
 
 /* The value as a double, whatever its kind. */
-double stat_value(const struct stat *stat, const void *base);
+double stat_value(const struct stat_row *stat, const void *base);
 
 /* Writes the value in full precision, integers as integers. Returns the length. */
-int stat_format(const struct stat *stat, const void *base, char *buf, size_t size);
+int stat_format(const struct stat_row *stat, const void *base, char *buf, size_t size);
 
 #endif

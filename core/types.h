@@ -41,11 +41,11 @@ static inline bool mpn_valid(mpn_t m)
 	return m.n != UINT32_MAX;
 }
 
-#define MUST_CHECK     __attribute__((warn_unused_result))
+#define MUST_CHECK	  __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define likely(x)      __builtin_expect(!!(x), 1)
-#define unlikely(x)    __builtin_expect(!!(x), 0)
-#define ARRAY_LEN(a)   (sizeof(a) / sizeof((a)[0]))
+#define likely(x)	  __builtin_expect(!!(x), 1)
+#define unlikely(x)	  __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a)	  (sizeof(a) / sizeof((a)[0]))
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {

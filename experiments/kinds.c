@@ -1,11 +1,24 @@
 #include "experiments/kinds.h"
 
+#include "experiments/run.h"
+#include "pmap/pmap.h"
+#include "swap/swap.h"
+#include "traces/traces.h"
+
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	NULL,
+	&host_section, &cost_section, &swap_section, &run_section, &gen_section, &vm_section, NULL,
 };
 
 const struct kind kinds[] = {
 	/* One line per kind of policy. */
+	{"victim", "which page loses its frame (swap.victim)", victims},
+	{"thresholds", "when frames are reclaimed (host.thresholds)", thresholds_list},
+	{"backing", "where page contents live (host.backing)", backings},
+	{"translation", "how guest addresses become machine addresses (vm.NAME.translation)",
+	 translations},
+	{"reader", "trace formats that can be read (vm.NAME.format, trace import)", trace_readers},
+	{"writer", "trace formats that can be written (trace export)", trace_writers},
+	{"law", "laws of generated references (gen.NAME.law, trace gen)", trace_laws},
 	{NULL},
 };

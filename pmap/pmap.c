@@ -16,12 +16,13 @@ const struct policy *const translations[] = {&translation_flat.policy, NULL};
 
 #define STAT(field) offsetof(struct pmap, field)
 
-static const struct stat pmap_stat_rows[] = {
+static const struct stat_row pmap_stat_rows[] = {
 	{"faults", STAT_COUNTER, "1", STAT(stats.faults), true,
 	 "touches of a page without a frame: first touches and swap-ins"},
 	{"zero_fills", STAT_COUNTER, "1", STAT(stats.zero_fills), false,
 	 "first touches: a zeroed frame was handed out"},
-	{"private", STAT_GAUGE, "pages", STAT(count[PAGE_PRIVATE]), true, "pages in a frame of their own"},
+	{"private", STAT_GAUGE, "pages", STAT(count[PAGE_PRIVATE]), true,
+	 "pages in a frame of their own"},
 	{"swapped", STAT_GAUGE, "pages", STAT(count[PAGE_SWAPPED]), true, "pages in the swap area"},
 	{"unbacked", STAT_GAUGE, "pages", STAT(count[PAGE_UNBACKED]), false,
 	 "pages never touched, or dropped"},
@@ -58,8 +59,8 @@ int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err
 	const struct page_handler *h = &pmap->part->handler[state];
 
 	if (!h->fault)
-		return err_run(err, EFAULT, "page %u is %s and nothing here can resolve that", ppn.n,
-			       page_state_names[state]);
+		return err_run(err, EFAULT, "page %u is %s and nothing here can resolve that",
+			       ppn.n, page_state_names[state]);
 	pmap->stats.faults += state != PAGE_PRIVATE && state != PAGE_SHARED;
 	pmap->vm->time_ns += pmap->vm->host->cost.fault;
 	return h->fault(h->ctx, pmap, ppn, access, err);
@@ -145,10 +146,16 @@ uint32_t pmap_harvest_young(struct pmap *pmap, ppn_t first, uint32_t n,
 
 static int vm_added(void *ctx, struct vm *vm)
 {
+	struct pmap_part *part = ctx;
+	pte_t **list = realloc(part->pte, (vm->id + 1u) * sizeof(*list));
 	struct pmap *pmap = calloc(1, sizeof *pmap);
 
-	if (!pmap)
+	if (list)
+		part->pte = list;
+	if (!list || !pmap) {
+		free(pmap);
 		return -ENOMEM;
+	}
 	pmap->pte = meter_alloc(&vm->host->meter, vm->pages * sizeof *pmap->pte);
 	if (!pmap->pte) {
 		free(pmap);
@@ -157,7 +164,8 @@ static int vm_added(void *ctx, struct vm *vm)
 	pmap->pages = vm->pages;
 	pmap->count[PAGE_UNBACKED] = vm->pages;
 	pmap->vm = vm;
-	pmap->part = ctx;
+	pmap->part = part;
+	part->pte[vm->id] = pmap->pte;
 	vm->pmap = pmap;
 	stat_bind(&vm->stats, pmap_stat_rows, pmap);
 	return 0;
@@ -233,8 +241,9 @@ static size_t audit(void *ctx, FILE *out)
 	for (size_t i = 0; i < host->vms; i++)
 		bad += audit_vm(host->vm[i]->pmap, &private_pages, out);
 	if (private_pages != host->machine.private_frames) {
-		fprintf(out, "pmap: %llu private pages, %u private frames\n",
-			(unsigned long long)private_pages, host->machine.private_frames);
+		fprintf(out, "pmap: %llu private pages, %llu private frames\n",
+			(unsigned long long)private_pages,
+			(unsigned long long)host->machine.private_frames);
 		bad++;
 	}
 	return bad;
@@ -242,7 +251,10 @@ static size_t audit(void *ctx, FILE *out)
 
 static void part_close(void *ctx)
 {
-	free(ctx);
+	struct pmap_part *part = ctx;
+
+	free(part->pte);
+	free(part);
 }
 
 static const struct part pmap_host_part = {

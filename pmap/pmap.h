@@ -41,8 +41,8 @@ enum access { ACCESS_READ = 0, ACCESS_WRITE = 1 };
 #define PTE_LOGGED   (UINT64_C(1) << 20)
 #define PTE_PINNED   (UINT64_C(1) << 21) /* must keep its frame: no victim */
 
-#define PTE_HIT	   (PTE_ACCESSED | PTE_YOUNG)
-#define PTE_STORE  (PTE_DIRTY | PTE_CHANGED | PTE_LOGGED)
+#define PTE_HIT	    (PTE_ACCESSED | PTE_YOUNG)
+#define PTE_STORE   (PTE_DIRTY | PTE_CHANGED | PTE_LOGGED)
 #define PTE_LASTING (PTE_YOUNG | PTE_CHANGED | PTE_LOGGED)
 
 /* What a PPN is. Closed: every switch over it names all. */
@@ -118,6 +118,7 @@ struct page_handler {
 /* The pmaps of one host: a part of it, and the handlers of its states. */
 struct pmap_part {
 	struct host *host;
+	pte_t **pte; /* [vms] each VM's entries, by id */
 	struct page_handler handler[PAGE_STATES];
 };
 

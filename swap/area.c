@@ -43,6 +43,7 @@ int area_init(struct area *area, struct meter *meter, uint32_t slots, const char
 	*area = (struct area){
 		.slots = slots,
 		.clusters = (uint32_t)words_of(slots),
+		.empty = (uint32_t)words_of(slots),
 		.fd = -1,
 		.io = io,
 		.meter = meter,
@@ -88,8 +89,10 @@ bool area_taken(const struct area *area, uint32_t slot)
 /* Chooses the next cluster to fill: a wholly free one, else any with room. */
 static bool next_cluster(struct area *area)
 {
-	uint32_t c = find_clear(area->occupied, area->clusters, area->cluster);
+	uint32_t c = area->clusters;
 
+	if (area->empty)
+		c = find_clear(area->occupied, area->clusters, area->cluster);
 	if (c == area->clusters)
 		c = find_clear(area->full, area->clusters, area->cluster);
 	if (c == area->clusters)
@@ -109,8 +112,11 @@ uint32_t area_take(struct area *area)
 	}
 	uint64_t *word = &area->map[area->cluster];
 	unsigned bit = (unsigned)__builtin_ctzll(~*word);
+	if (!bit_get(area->occupied, area->cluster)) {
+		bit_put(area->occupied, area->cluster, true);
+		area->empty--;
+	}
 	*word |= UINT64_C(1) << bit;
-	bit_put(area->occupied, area->cluster, true);
 	if (*word == UINT64_MAX)
 		bit_put(area->full, area->cluster, true);
 	area->taken++;
@@ -123,8 +129,10 @@ void area_put(struct area *area, uint32_t slot)
 
 	bit_put(area->map, slot, false);
 	bit_put(area->full, c, false);
-	if (area->map[c] == 0)
+	if (area->map[c] == 0) {
 		bit_put(area->occupied, c, false);
+		area->empty++;
+	}
 	area->taken--;
 }
 
@@ -165,7 +173,8 @@ int area_load(struct area *area, uint32_t slot, struct machine *m, mpn_t mpn, st
 		return err_run(err, -rc, "swap slot %u cannot be read: %s", slot, strerror(-rc));
 	uint64_t sum = XXH64(page, PAGE_SIZE, slot);
 	if (sum != area->sum[slot])
-		return err_run(err, EIO, "swap slot %u is damaged: checksum %016llx, written %016llx",
-			       slot, (unsigned long long)sum, (unsigned long long)area->sum[slot]);
+		return err_run(err, EIO,
+			       "swap slot %u is damaged: checksum %016llx, written %016llx", slot,
+			       (unsigned long long)sum, (unsigned long long)area->sum[slot]);
 	return 0;
 }

@@ -41,9 +41,10 @@ struct area {
 	uint64_t *occupied; /* a bit per cluster: some slot taken */
 	uint64_t *full;	    /* a bit per cluster: every slot taken */
 	uint32_t slots, clusters;
-	uint64_t taken;		 /* slots */
-	uint32_t cluster;	 /* the one being filled */
-	int fd;			 /* -1 without bytes */
+	uint64_t taken;	  /* slots */
+	uint32_t empty;	  /* clusters without a taken slot */
+	uint32_t cluster; /* the one being filled */
+	int fd;		  /* -1 without bytes */
 	const struct os_io *io;
 	uint64_t *sum; /* XXH64 per slot, with bytes */
 	uint64_t *ids; /* content id per slot, without; NULL until one is not 0 */

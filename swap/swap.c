@@ -18,7 +18,8 @@ static const struct opt swap_options[] = {
 	{"read_time", OPT_TIME, SWAP(read_time), "5ms", 0, 1e12, NULL,
 	 "virtual time to read a page back; the VM waits for it"},
 	{"write_time", OPT_TIME, SWAP(write_time), "0", 0, 1e12, NULL,
-	 "virtual time that a VM waits for a page written on its behalf; 0: writes are asynchronous"},
+	 "virtual time that a VM waits for a page written on its behalf; 0: writes are "
+	 "asynchronous"},
 	{"wsclock_tau", OPT_TIME, SWAP(wsclock_tau), "1s", 0, 3e12, NULL,
 	 "wsclock: a page unused for longer, in its VM's time, has left the working set"},
 	{"s3fifo_small", OPT_REAL, SWAP(s3fifo_small), "10%", 0.001, 0.9, NULL,
@@ -37,9 +38,11 @@ struct swap_vm {
 
 #define VM_STAT(field) offsetof(struct swap_vm, field)
 
-static const struct stat swap_vm_rows[] = {
-	{"swap_ins", STAT_COUNTER, "pages", VM_STAT(ins), true, "pages read back from the swap area"},
-	{"swap_outs", STAT_COUNTER, "pages", VM_STAT(outs), true, "pages that lost their frame to swap"},
+static const struct stat_row swap_vm_rows[] = {
+	{"swap_ins", STAT_COUNTER, "pages", VM_STAT(ins), true,
+	 "pages read back from the swap area"},
+	{"swap_outs", STAT_COUNTER, "pages", VM_STAT(outs), true,
+	 "pages that lost their frame to swap"},
 	{"swap_writes", STAT_COUNTER, "pages", VM_STAT(writes), false,
 	 "of them, written: the area had no copy or an old one"},
 	{NULL},
@@ -49,9 +52,9 @@ struct swap {
 	struct host *host;
 	struct swap_opts opts;
 	struct area area;
-	uint64_t retired;     /* slots taken for good: the disk failed there */
-	uint32_t *copy;	      /* [frames] slot with a copy of the frame's page as read, + 1; 0 none */
-	uint32_t copy_hand;   /* frame at which the next search for copies to drop begins */
+	uint64_t retired;   /* slots taken for good: the disk failed there */
+	uint32_t *copy;	    /* [frames] slot with a copy of the frame's page as read, + 1; 0 none */
+	uint32_t copy_hand; /* frame at which the next search for copies to drop begins */
 	const struct victim *victim;
 	void *victim_state;
 	struct swap_vm **vm; /* [vms] by VM id */
@@ -60,7 +63,7 @@ struct swap {
 
 #define SWAP_STAT(field) offsetof(struct swap, field)
 
-static const struct stat swap_host_rows[] = {
+static const struct stat_row swap_host_rows[] = {
 	{"swap_slots_used", STAT_GAUGE, "slots", SWAP_STAT(area.taken), true,
 	 "slots of the swap area that hold a page or a copy of one"},
 	{"swap_slots_retired", STAT_GAUGE, "slots", SWAP_STAT(retired), false,
@@ -104,7 +107,8 @@ static int store(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
 			*slot = area_take(&s->area);
 		}
 		if (*slot == SLOT_NONE)
-			return err_run(err, ENOSPC, "the swap area's %u slots are full: raise swap.size",
+			return err_run(err, ENOSPC,
+				       "the swap area's %u slots are full: raise swap.size",
 				       s->area.slots);
 		rc = area_store(&s->area, *slot, &s->host->machine, mpn, err);
 		if (rc == 0)
@@ -240,8 +244,9 @@ static size_t audit_slot(const struct swap *s, uint64_t *seen, uint32_t slot, co
 		return 0;
 	}
 	fprintf(out, "swap: slot %u of %s %u is %s\n", slot, owner, number,
-		slot >= s->area.slots ? "outside the area"
-		: area_taken(&s->area, slot) ? "owned twice" : "free");
+		slot >= s->area.slots	     ? "outside the area"
+		: area_taken(&s->area, slot) ? "owned twice"
+					     : "free");
 	return 1;
 }
 
@@ -308,10 +313,10 @@ static const struct reclaimer swap_reclaimer = {
 	.reclaim = swap_reclaim,
 };
 
-static int victim_start(struct swap *s, struct err *err)
+static int victim_start(struct swap *s, const struct pmap_part *pmaps, struct err *err)
 {
 	const struct victim *v = (const struct victim *)s->opts.victim;
-	struct victim_env env = {.host = s->host, .opts = &s->opts};
+	struct victim_env env = {.host = s->host, .pmaps = pmaps, .opts = &s->opts};
 
 	rng_init(&env.rng, (uint64_t)s->host->opts.seed, "swap victim", 0);
 	s->victim = v;
@@ -345,13 +350,14 @@ int swap_open(struct host *host, struct pmap_part *pmaps, const struct swap_opts
 		return rc;
 	}
 	s->copy = meter_alloc(&host->meter, host->machine.frames * sizeof *s->copy);
-	rc = s->copy ? victim_start(s, err) : err_run(err, ENOMEM, "no memory for swap");
+	rc = s->copy ? victim_start(s, pmaps, err) : err_run(err, ENOMEM, "no memory for swap");
 	if (rc) {
 		swap_close(s);
 		return rc;
 	}
 	pmap_handle(pmaps, PAGE_SWAPPED, &(struct page_handler){swap_fault, swap_drop, s});
 	host->machine.watch = (struct frame_watch){frame_mapped, frame_unmapped, s};
+	stat_bind(&host->scope, swap_host_rows, s);
 	host_add_part(host, &swap_part, s);
 	host_add_reclaimer(host, &swap_reclaimer, s);
 	*out = s;

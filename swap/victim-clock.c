@@ -17,31 +17,28 @@ static int clock_open(void *state, const struct victim_env *env)
 	return 0;
 }
 
-static void fetch_ahead(const struct host *host, uint32_t hand)
-{
-	const struct machine *m = &host->machine;
-
-	if (hand + AHEAD < m->frames && m->frame[hand + AHEAD].vm < FRAME_OVERHEAD &&
-	    m->frame[hand + AHEAD].refs == 1)
-		__builtin_prefetch(victim_entry(host, (mpn_t){hand + AHEAD}), 1);
-}
-
 static mpn_t clock_pick(void *state)
 {
 	struct clock_state *s = state;
-	const struct host *host = s->env.host;
-	uint32_t frames = host->machine.frames;
+	const struct pmap_part *pmaps = s->env.pmaps;
+	const struct frame *frame = pmaps->host->machine.frame;
+	const uint32_t frames = pmaps->host->machine.frames;
+	uint32_t hand = s->hand;
 
 	/* Two laps see every page untouched once; if none is eligible, none exists. */
 	for (uint64_t i = 0; i < 2 * (uint64_t)frames; i++) {
-		mpn_t mpn = {s->hand};
-		fetch_ahead(host, s->hand);
-		s->hand = s->hand + 1 == frames ? 0 : s->hand + 1;
-		if (!victim_eligible(host, s->env.only, mpn))
+		mpn_t mpn = {hand};
+		hand = hand + 1 == frames ? 0 : hand + 1;
+		const struct frame ahead = frame[hand + AHEAD < frames ? hand + AHEAD : 0];
+		if (likely(frame_is_private(ahead)))
+			__builtin_prefetch(&pmaps->pte[ahead.vm][ahead.ppn], 1);
+		if (!victim_frame(&s->env, mpn))
 			continue;
-		pte_t *e = victim_entry(host, mpn);
-		if (!(*e & PTE_ACCESSED))
+		pte_t *e = victim_entry(&s->env, mpn);
+		if (!(*e & (PTE_ACCESSED | PTE_PINNED))) {
+			s->hand = hand;
 			return mpn;
+		}
 		*e &= ~PTE_ACCESSED;
 	}
 	return MPN_NONE;

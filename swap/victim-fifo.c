@@ -42,7 +42,7 @@ static mpn_t fifo_pick(void *state)
 	const struct fifo_state *s = state;
 
 	for (uint32_t at = s->list.head; at != UINT32_MAX; at = s->links.next[at]) {
-		if (victim_eligible(s->env.host, s->env.only, (mpn_t){at}))
+		if (victim_eligible(&s->env, (mpn_t){at}))
 			return (mpn_t){at};
 	}
 	return MPN_NONE;

@@ -25,8 +25,8 @@ struct lru_state {
 	struct victim_env env;
 	uint64_t *queue, *spare; /* [room] order << 32 | MPN, oldest first; spare for sorting */
 	uint32_t room;
-	uint32_t head, n;	 /* queue[head..n) is still to be looked at */
-	uint32_t epoch;		 /* of the stamps in the queue */
+	uint32_t head, n; /* queue[head..n) is still to be looked at */
+	uint32_t epoch;	  /* of the stamps in the queue */
 };
 
 static int lru_open(void *state, const struct victim_env *env)
@@ -63,7 +63,7 @@ static mpn_t scan_for_oldest(const struct lru_state *s)
 	mpn_t found = MPN_NONE;
 
 	for (uint32_t i = 0; i < m->frames; i++) {
-		if (order(m, i) < oldest && victim_eligible(s->env.host, s->env.only, (mpn_t){i})) {
+		if (order(m, i) < oldest && victim_eligible(&s->env, (mpn_t){i})) {
 			oldest = order(m, i);
 			found.n = i;
 		}
@@ -106,7 +106,7 @@ static bool gather(struct lru_state *s, uint32_t *limit)
 
 	s->head = s->n = 0;
 	for (uint32_t i = 0; i < m->frames; i++) {
-		if (order(m, i) > *limit || !victim_eligible(s->env.host, s->env.only, (mpn_t){i}))
+		if (order(m, i) > *limit || !victim_eligible(&s->env, (mpn_t){i}))
 			continue;
 		oldest = order(m, i) < oldest ? order(m, i) : oldest;
 		if (s->n == s->room) {
@@ -180,8 +180,7 @@ static mpn_t lru_pick(void *state)
 		for (; s->head < s->n; s->head++) {
 			uint64_t key = s->queue[s->head];
 			mpn_t mpn = {(uint32_t)key};
-			if (order(m, mpn.n) == key >> 32 &&
-			    victim_eligible(s->env.host, s->env.only, mpn))
+			if (order(m, mpn.n) == key >> 32 && victim_eligible(&s->env, mpn))
 				return mpn;
 		}
 		if (!refill(s))

@@ -24,12 +24,12 @@ static mpn_t random_pick(void *state)
 	/* Nearly always the first draw; where eligible frames are rare, the next from there. */
 	for (int tries = 0; tries < 32; tries++) {
 		at = (uint32_t)rng_below(&s->env.rng, frames);
-		if (victim_eligible(host, s->env.only, (mpn_t){at}))
+		if (victim_eligible(&s->env, (mpn_t){at}))
 			return (mpn_t){at};
 	}
 	for (uint32_t i = 0; i < frames; i++) {
 		at = at + 1 == frames ? 0 : at + 1;
-		if (victim_eligible(host, s->env.only, (mpn_t){at}))
+		if (victim_eligible(&s->env, (mpn_t){at}))
 			return (mpn_t){at};
 	}
 	return MPN_NONE;

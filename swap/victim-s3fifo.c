@@ -133,7 +133,7 @@ static mpn_t walk(struct s3fifo_state *s, struct frame_list *list)
 	/* Each page is passed twice at most: once as used, once as not. */
 	for (uint64_t steps = 2 * (uint64_t)list->n; list->n && steps; steps--) {
 		mpn_t mpn = {list->head};
-		if (!victim_eligible(s->env.host, s->env.only, mpn))
+		if (!victim_eligible(&s->env, mpn))
 			requeue(s, list, list, mpn);
 		else if (used_again(s, mpn))
 			requeue(s, list, &s->main, mpn);

@@ -6,11 +6,15 @@
  * set and is taken, clean ones first, since a dirty one costs a write. When a
  * lap found no such clean page, the first dirty one goes, or else the page
  * unused for longest. (The paper also starts writes of dirty pages as the hand
- * passes them; here a page is written when it is evicted.)
+ * passes them; here a page is written when it is evicted.) Where nothing has left
+ * the working set a whole lap would be looked at for every fault, so a look ends
+ * after WINDOW eligible frames.
  */
 #include "swap/private.h"
 
 #include <errno.h>
+
+#define WINDOW 256 /* frames */
 
 struct wsclock_state {
 	struct victim_env env;
@@ -23,8 +27,7 @@ static int wsclock_open(void *state, const struct victim_env *env)
 	struct wsclock_state *s = state;
 
 	s->env = *env;
-	s->used = meter_alloc(&env->host->meter,
-				 env->host->machine.frames * sizeof *s->used);
+	s->used = meter_alloc(&env->host->meter, env->host->machine.frames * sizeof *s->used);
 	return s->used ? 0 : -ENOMEM;
 }
 
@@ -32,8 +35,7 @@ static void wsclock_close(void *state)
 {
 	struct wsclock_state *s = state;
 
-	meter_free(&s->env.host->meter, s->used,
-		   s->env.host->machine.frames * sizeof *s->used);
+	meter_free(&s->env.host->meter, s->used, s->env.host->machine.frames * sizeof *s->used);
 }
 
 /* In 2^20 ns, a millisecond or so: 32 bits last for 52 days of a VM's time. */
@@ -59,12 +61,13 @@ static mpn_t wsclock_pick(void *state)
 	uint64_t tau = s->env.opts->wsclock_tau >> 20;
 	mpn_t oldest = MPN_NONE, dirty = MPN_NONE;
 
-	for (uint32_t i = 0; i < frames; i++) {
+	for (uint32_t i = 0, seen = 0; i < frames && seen < WINDOW; i++) {
 		mpn_t mpn = {s->hand};
 		s->hand = s->hand + 1 == frames ? 0 : s->hand + 1;
-		if (!victim_eligible(host, s->env.only, mpn))
+		if (!victim_eligible(&s->env, mpn))
 			continue;
-		pte_t *e = victim_entry(host, mpn);
+		seen++;
+		pte_t *e = victim_entry(&s->env, mpn);
 		if (*e & PTE_ACCESSED) {
 			*e &= ~PTE_ACCESSED;
 			s->used[mpn.n] = vm_time(s, mpn);

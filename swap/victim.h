@@ -20,6 +20,7 @@
 
 struct victim_env {
 	struct host *host;
+	const struct pmap_part *pmaps;
 	const struct swap_opts *opts;
 	const struct vm *only; /* pick among this VM's frames alone; NULL: any VM's */
 	struct rng rng;	       /* a stream of its own */
@@ -28,29 +29,35 @@ struct victim_env {
 struct victim {
 	struct policy policy;
 	bool stamps;
-	size_t state_size;					 /* zeroed before open */
-	int (*open)(void *state, const struct victim_env *env); /* 0 or -ENOMEM; NULL: nothing to do */
-	void (*close)(void *state);				 /* optional */
-	void (*mapped)(void *state, mpn_t mpn);			 /* optional */
-	void (*unmapped)(void *state, mpn_t mpn);		 /* optional */
-	mpn_t (*pick)(void *state);				 /* required */
+	size_t state_size; /* zeroed before open */
+	int (*open)(void *state,
+		    const struct victim_env *env); /* 0 or -ENOMEM; NULL: nothing to do */
+	void (*close)(void *state);		   /* optional */
+	void (*mapped)(void *state, mpn_t mpn);	   /* optional */
+	void (*unmapped)(void *state, mpn_t mpn);  /* optional */
+	mpn_t (*pick)(void *state);		   /* required */
 };
 
 /* The pmap entry of a private frame. */
-static inline pte_t *victim_entry(const struct host *host, mpn_t mpn)
+static inline pte_t *victim_entry(const struct victim_env *env, mpn_t mpn)
 {
-	const struct frame *f = &host->machine.frame[mpn.n];
+	const struct frame f = env->host->machine.frame[mpn.n];
 
-	return &host->vm[f->vm]->pmap->pte[f->ppn];
+	return &env->pmaps->pte[f.vm][f.ppn];
 }
 
-/* Whether the frame backs one page, of the VM asked for, that may lose it. */
-static inline bool victim_eligible(const struct host *host, const struct vm *only, mpn_t mpn)
+/* Whether the frame backs one page, of the VM asked for. */
+static inline bool victim_frame(const struct victim_env *env, mpn_t mpn)
 {
-	const struct frame *f = &host->machine.frame[mpn.n];
+	const struct frame f = env->host->machine.frame[mpn.n];
 
-	return f->refs == 1 && f->vm < FRAME_OVERHEAD && (!only || f->vm == only->id) &&
-	       !(*victim_entry(host, mpn) & PTE_PINNED);
+	return frame_is_private(f) && (!env->only || f.vm == env->only->id);
+}
+
+/* And whether that page may lose it. */
+static inline bool victim_eligible(const struct victim_env *env, mpn_t mpn)
+{
+	return victim_frame(env, mpn) && !(*victim_entry(env, mpn) & PTE_PINNED);
 }
 
 #endif

@@ -23,7 +23,7 @@ struct replay {
 
 #define STAT(field) offsetof(struct replay, stats.field)
 
-static const struct stat replay_stat_rows[] = {
+static const struct stat_row replay_stat_rows[] = {
 	{"refs", STAT_COUNTER, "1", STAT(refs), true, "references to memory"},
 	{"writes", STAT_COUNTER, "1", STAT(writes), false, "of them, writes"},
 	{"skipped", STAT_COUNTER, "1", STAT(skipped), false,
@@ -97,7 +97,8 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 		r->stats.writes += kind == REC_WRITE;
 		if (kind == REC_WRITE && vm->host->machine.bytes)
 			rc = write_content(r, vm, ppn,
-					   r->oracle ? oracle_fresh_id(r->oracle) : ++r->content, err);
+					   r->oracle ? oracle_fresh_id(r->oracle) : ++r->content,
+					   err);
 		else
 			rc = pmap_touch(vm->pmap, ppn, (enum access)kind, err);
 		break;

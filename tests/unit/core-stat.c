@@ -13,7 +13,7 @@ struct part {
 	double ratio;
 };
 
-static const struct stat part_stats[] = {
+static const struct stat_row part_stats[] = {
 	{"refs", STAT_COUNTER, "1", offsetof(struct part, refs), true, "references"},
 	{"free", STAT_GAUGE, "pages", offsetof(struct part, free), true, "free pages"},
 	{"ratio", STAT_REAL, "1", offsetof(struct part, ratio), false, "a share"},
@@ -24,7 +24,7 @@ struct other {
 	uint64_t pad, faults;
 };
 
-static const struct stat other_stats[] = {
+static const struct stat_row other_stats[] = {
 	{"faults", STAT_COUNTER, "1", offsetof(struct other, faults), true, "faults"},
 	{NULL},
 };
@@ -63,7 +63,7 @@ static void find_and_value(void)
 	struct part part = {.refs = 5, .ratio = 1.5};
 	struct other other = {.faults = 3};
 	struct stat_scope scope = {0};
-	const struct stat *stat;
+	const struct stat_row *stat;
 	const void *where;
 
 	stat_bind(&scope, part_stats, &part);

@@ -1,0 +1,214 @@
+/* ballast run: one experiment, from a job file to its results. */
+#include "experiments/cmds.h"
+#include "experiments/kinds.h"
+#include "experiments/progress.h"
+#include "experiments/run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct run_args {
+	const char *job, *dir;
+	bool json;
+	char **set; /* assignments after -s, in order */
+	size_t sets;
+};
+
+static error_t parse_run(int key, char *arg, struct argp_state *state)
+{
+	struct run_args *a = state->input;
+
+	switch (key) {
+	case 's':
+		a->set[a->sets++] = arg;
+		return 0;
+	case 'o':
+		a->dir = arg;
+		return 0;
+	case 'j':
+		a->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (a->job)
+			return cmd_usage(state, "one job at a time; what is '%s'?", arg);
+		a->job = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		return cmd_usage(state, "which job file?");
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option run_options_cli[] = {
+	{"set", 's', "KEY=VALUE", 0, "Set a key of the job, e.g. -s host.memory=64mb", 0},
+	{"output", 'o', "DIR", 0, "Write run.json, summary.json, series.csv and events.csv there",
+	 0},
+	{"json", 'j', NULL, 0, "Print the summary as one JSON object", 0},
+	{0},
+};
+
+static const struct argp run_argp = {
+	run_options_cli,
+	parse_run,
+	"JOB",
+	"Runs one experiment as its job file says and prints what came of it."
+	"\v"
+	"'ballast list' prints every key that a job file may set.\n\n"
+	"Example: a trace in 2 MB of memory, by exact LRU:\n"
+	"  ballast run experiments/jobs/replay.job -s vm.a.trace=web.bt \\\n"
+	"      -s host.memory=2mb -s host.thresholds=none -s swap.victim=lru",
+	NULL,
+	NULL,
+	NULL,
+};
+
+static int load_job(const struct run_args *a, struct job **job, struct err *err)
+{
+	int rc = job_new(job_sections, job);
+
+	if (rc)
+		return err_run(err, -rc, "no memory for a job");
+	rc = job_load(*job, a->job, err);
+	for (size_t i = 0; rc == 0 && i < a->sets; i++)
+		rc = job_set(*job, a->set[i], err);
+	if (rc)
+		job_free(*job);
+	return rc;
+}
+
+static void show_progress(void *arg, uint64_t done, uint64_t total)
+{
+	progress_update(arg, done, total);
+}
+
+static double refs_per_cpu_second(const json_t *summary, uint64_t cpu_ns)
+{
+	const char *name;
+	json_t *vm;
+	double refs = 0;
+
+	json_object_foreach(json_object_get(summary, "vm"), name, vm) refs +=
+		(double)json_integer_value(json_object_get(vm, "refs"));
+	return cpu_ns ? refs * 1e9 / (double)cpu_ns : 0;
+}
+
+static long long count(const json_t *vm, const char *name)
+{
+	return json_integer_value(json_object_get(vm, name));
+}
+
+/* For a person: a line a VM, one for the host. */
+static void print_table(const json_t *summary, double rate)
+{
+	const json_t *host = json_object_get(summary, "host");
+	const char *name;
+	json_t *vm;
+
+	printf("%-12s %12s %12s %12s %12s %8s  %s\n", "vm", "refs", "faults", "swap-ins",
+	       "swap-outs", "miss %", "state");
+	json_object_foreach(json_object_get(summary, "vm"), name, vm)
+	{
+		double refs = (double)count(vm, "refs");
+		printf("%-12s %12lld %12lld %12lld %12lld %8.3f  %s\n", name, count(vm, "refs"),
+		       count(vm, "faults"), count(vm, "swap_ins"), count(vm, "swap_outs"),
+		       refs > 0 ? 100 * (double)count(vm, "faults") / refs : 0,
+		       json_string_value(json_object_get(vm, "state")));
+	}
+	printf("host: %lld frames, %lld free; manager's tables %.1f KiB; virtual time %.6f s; "
+	       "%.1f M references per CPU-second\n",
+	       count(host, "frames"), count(host, "free"),
+	       (double)count(host, "metadata_bytes") / 1024, (double)count(host, "time_ns") / 1e9,
+	       rate / 1e6);
+}
+
+static int print_results(const struct run *run, bool json)
+{
+	json_t *summary = run_summary(run);
+	double rate = refs_per_cpu_second(summary, run_cpu_ns(run));
+
+	if (json) {
+		json_object_set_new(json_object_get(summary, "host"), "refs_per_cpu_second",
+				    json_real(rate));
+		json_dumpf(summary, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		print_table(summary, rate);
+	}
+	json_decref(summary);
+	return 0;
+}
+
+/* Makes the result folder before the run, so that a bad place is told at once. */
+static int make_dir(const char *dir, bool *made, struct err *err)
+{
+	struct stat st;
+
+	*made = mkdir(dir, 0777) == 0;
+	if (*made)
+		return 0;
+	if (errno != EEXIST)
+		return err_run(err, errno, "%s: cannot make the folder: %s", dir, strerror(errno));
+	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
+		return err_input(err, "%s: is there and is no folder: give another -o", dir);
+	if (access(dir, W_OK) != 0)
+		return err_run(err, errno, "%s: cannot write there: %s", dir, strerror(errno));
+	return 0;
+}
+
+static int run_job(struct job *job, const struct run_args *a, struct err *err)
+{
+	struct progress progress;
+	struct run *run;
+
+	int rc = run_open(job, &run, err);
+	if (rc)
+		return rc;
+	progress_start(&progress, "replay", "records");
+	rc = run_go(run, progress.on ? show_progress : NULL, &progress, err);
+	progress_end(&progress);
+	if (rc == 0 && a->dir)
+		rc = run_write(run, a->dir, err);
+	if (rc == 0)
+		rc = print_results(run, a->json);
+	if (rc == 0 && run_failed(run)) {
+		*err = *run_failed(run);
+		rc = -EIO;
+	}
+	run_close(run);
+	return rc;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_args a = {.set = calloc((size_t)argc, sizeof *a.set)};
+	struct err err = {0};
+	struct job *job;
+	bool made = false;
+
+	if (!a.set) {
+		err_run(&err, ENOMEM, "no memory");
+		return cmd_fail(&err);
+	}
+	int rc = cmd_parse(&run_argp, argc, argv, &a);
+	if (rc) {
+		free(a.set);
+		return rc;
+	}
+	rc = load_job(&a, &job, &err);
+	free(a.set);
+	if (rc)
+		return cmd_fail(&err);
+	if (a.dir)
+		rc = make_dir(a.dir, &made, &err);
+	if (rc == 0)
+		rc = run_job(job, &a, &err);
+	if (rc && made)
+		rmdir(a.dir); /* only if nothing came to lie in it */
+	job_free(job);
+	return rc ? cmd_fail(&err) : 0;
+}

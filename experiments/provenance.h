@@ -1,0 +1,15 @@
+/*
+ * Where a result came from: run.json.
+ *
+ * The resolved options (defaults too), seed, version, a hash of every trace
+ * and the machine: what one needs to make the same bytes again.
+ */
+#ifndef BALLAST_EXPERIMENTS_PROVENANCE_H
+#define BALLAST_EXPERIMENTS_PROVENANCE_H
+
+#include "core/job.h"
+
+/* NULL and an error if a trace cannot be read again. */
+json_t *provenance_json(const struct job *job, struct err *err);
+
+#endif

@@ -1,0 +1,385 @@
+#include "experiments/run.h"
+
+#include "experiments/provenance.h"
+#include "experiments/recording.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VM(field) offsetof(struct vm_opts, field)
+
+static const struct opt vm_options[] = {
+	{"memory", OPT_BYTES, VM(memory), "0", 0, 0x1p43, NULL,
+	 "the VM's size; unless given, up to the highest page of its trace"},
+	{"trace", OPT_STRING, VM(trace), NULL, 0, 0, NULL, "file with its references"},
+	{"format", OPT_STRING, VM(format), NULL, 0, 0, NULL,
+	 "how to read the trace; unset: as its first bytes and its name say"},
+	{"trace_vm", OPT_INT, VM(trace_vm), "0", 0, UINT32_MAX, NULL,
+	 "which VM's records to take from a trace of several"},
+	{"gen", OPT_STRING, VM(gen), NULL, 0, 0, NULL,
+	 "instead of a trace: the name of a gen section"},
+	{"translation", OPT_CHOICE, VM(translation), "flat", 0, 0, translations,
+	 "how its addresses become machine addresses"},
+	{NULL},
+};
+
+const struct opt_section vm_section = {
+	"vm", true, sizeof(struct vm_opts), vm_options, "a virtual machine and what drives it",
+};
+
+#define RUN(field) offsetof(struct run_opts, field)
+
+static const struct opt run_options[] = {
+	{"sample", OPT_TIME, RUN(sample), "1s", 1, 0, NULL,
+	 "virtual time between rows of series.csv"},
+	{"oracle", OPT_BOOL, RUN(oracle), "off", 0, 0, NULL,
+	 "compare every page with what was written to it, at the end (host.backing = ram)"},
+	{NULL},
+};
+
+const struct opt_section run_section = {
+	"run", false, sizeof(struct run_opts), run_options, "what is recorded and checked",
+};
+
+struct run {
+	struct job *job;
+	const struct run_opts *opts;
+	struct host *host;
+	struct swap *swap;
+	struct oracle *oracle;
+	struct recording *recording;
+	struct replay **replay; /* [vms] */
+	size_t vms;
+	uint64_t cpu_ns;
+	struct err failed;
+	progress_fn *progress;
+	void *progress_arg;
+};
+
+/* Whether the user gave the key, in a file or with -s. */
+static bool given(const struct job *job, const void *opts, const char *key)
+{
+	return strcmp(job_where(job, opts, key), "default") != 0;
+}
+
+/* Opens what a VM's references come from; virtual pages are numbered densely. */
+static int open_source(const struct run *run, const char *name, const struct vm_opts *opts,
+		       struct source **source, struct err *err)
+{
+	int rc;
+
+	if (opts->trace && opts->gen)
+		return err_input(err, "vm %s has a trace and a gen: give one of them", name);
+	if (opts->gen) {
+		size_t n = job_count(run->job, &gen_section), i = 0;
+		while (i < n && strcmp(job_title(run->job, &gen_section, i), opts->gen) != 0)
+			i++;
+		if (i == n)
+			return err_input(err, "%s: vm %s: there is no section gen %s",
+					 job_where(run->job, opts, "gen"), name, opts->gen);
+		rc = source_generate(job_titled(run->job, &gen_section, i), source, err);
+	} else if (opts->trace) {
+		rc = source_open(opts->trace, opts->format, source, err);
+	} else {
+		return err_input(err, "vm %s has no trace: give vm.%s.trace=FILE", name, name);
+	}
+	if (rc == 0 && source_info(*source)->vms > 1)
+		rc = source_only_vm(*source, (uint32_t)opts->trace_vm, source, err);
+	if (rc == 0 && source_info(*source)->space == TRACE_VPN)
+		rc = source_renumber(*source, source, err);
+	return rc;
+}
+
+/* Pages from 0 to the trace's highest; reads the whole of it where no count is stored. */
+static int size_from_trace(const struct run *run, const char *name, const struct vm_opts *opts,
+			   uint64_t *pages, struct err *err)
+{
+	struct trace_info info;
+	struct source *source;
+
+	if (opts->trace && strcmp(opts->trace, "-") == 0)
+		return err_input(err, "vm %s reads standard input: give vm.%s.memory", name, name);
+	int rc = open_source(run, name, opts, &source, err);
+	if (rc)
+		return rc;
+	info = *source_info(source);
+	if (!info.counted)
+		rc = source_count(source, &info, run->progress, run->progress_arg, err);
+	source_close(source);
+	*pages = info.pages ? info.highest_page + 1 : 1;
+	return rc;
+}
+
+static int vm_pages(const struct run *run, const char *name, const struct vm_opts *opts,
+		    uint32_t *pages, struct err *err)
+{
+	uint64_t n = opts->memory >> PAGE_SHIFT;
+	int rc;
+
+	if (given(run->job, opts, "memory") && n == 0)
+		return err_input(err, "%s: vm.%s.memory is less than a page: give 4kb or more",
+				 job_where(run->job, opts, "memory"), name);
+	if (n == 0) {
+		rc = size_from_trace(run, name, opts, &n, err);
+		if (rc)
+			return rc;
+	}
+	if (n >= UINT32_MAX)
+		return err_input(err,
+				 "vm %s would have %llu pages, more than 16 TiB: give "
+				 "vm.%s.memory, or import the trace with --renumber",
+				 name, (unsigned long long)n, name);
+	*pages = (uint32_t)n;
+	return 0;
+}
+
+/* The host's size from host.frames, host.memory, or the VMs'. */
+static int host_frames(const struct run *run, const struct host_opts *opts, uint64_t guest_pages,
+		       int64_t *frames, struct err *err)
+{
+	bool by_frames = given(run->job, opts, "frames"),
+	     by_memory = given(run->job, opts, "memory");
+	int64_t from_memory = (int64_t)(opts->memory >> PAGE_SHIFT);
+
+	*frames = by_frames ? opts->frames : from_memory;
+	if (by_frames && by_memory && opts->frames != from_memory)
+		return err_input(
+			err, "host.frames (%s) and host.memory (%s) differ: give one of them",
+			job_where(run->job, opts, "frames"), job_where(run->job, opts, "memory"));
+	if ((by_frames || by_memory) && *frames == 0)
+		return err_input(err,
+				 "%s: host.%s is less than a page: give 1 frame, or 4kb, or more",
+				 job_where(run->job, opts, by_frames ? "frames" : "memory"),
+				 by_frames ? "frames" : "memory");
+	if (!by_frames && !by_memory)
+		*frames = (int64_t)min_u64(guest_pages, UINT32_MAX - 1);
+	return 0;
+}
+
+static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
+{
+	struct host_opts opts = *(const struct host_opts *)job_section(run->job, &host_section);
+	const struct cost_opts *cost = job_section(run->job, &cost_section);
+	const struct swap_opts *swap = job_section(run->job, &swap_section);
+	uint64_t slots = swap->size >> PAGE_SHIFT;
+	struct pmap_part *pmaps;
+
+	int rc = host_frames(run, job_section(run->job, &host_section), guest_pages, &opts.frames,
+			     err);
+	if (rc)
+		return rc;
+	if (!given(run->job, swap, "size"))
+		slots = guest_pages;
+	if (slots == 0 || slots >= UINT32_MAX)
+		return err_input(err, "%s: swap.size is %llu pages: give 4kb to 16tb",
+				 job_where(run->job, swap, "size"), (unsigned long long)slots);
+	rc = host_new(&opts, cost, &run->host, err);
+	if (rc)
+		return rc;
+	if (pmap_part_new(run->host, &pmaps))
+		return err_run(err, ENOMEM, "no memory for a host");
+	return swap_open(run->host, pmaps, swap, (uint32_t)slots, &os_io, &run->swap, err);
+}
+
+static int add_vm(struct run *run, size_t i, uint32_t pages, struct err *err)
+{
+	const char *name = job_title(run->job, &vm_section, i);
+	const struct vm_opts *opts = job_titled(run->job, &vm_section, i);
+	struct source *source;
+	struct vm *vm;
+
+	int rc = open_source(run, name, opts, &source, err);
+	if (rc)
+		return rc;
+	rc = vm_add(run->host, name, pages, &vm, err);
+	if (rc) {
+		source_close(source);
+		return rc;
+	}
+	return replay_new(vm, source, run->oracle, &run->replay[i], err);
+}
+
+static int build(struct run *run, struct err *err)
+{
+	uint64_t guest_pages = 0;
+	int rc = 0;
+
+	run->vms = job_count(run->job, &vm_section);
+	if (run->vms == 0)
+		return err_input(err, "the job has no vm: add a section vm NAME { trace = FILE }");
+	uint32_t *pages = calloc(run->vms, sizeof *pages);
+	run->replay = calloc(run->vms, sizeof(struct replay *));
+	if (!pages || !run->replay)
+		rc = err_run(err, ENOMEM, "no memory for %zu VMs", run->vms);
+	for (size_t i = 0; rc == 0 && i < run->vms; i++) {
+		rc = vm_pages(run, job_title(run->job, &vm_section, i),
+			      job_titled(run->job, &vm_section, i), &pages[i], err);
+		guest_pages += pages[i];
+	}
+	if (rc == 0)
+		rc = open_host(run, guest_pages, err);
+	if (rc == 0 && run->opts->oracle && !run->host->machine.bytes)
+		rc = err_input(err, "%s: run.oracle compares bytes: it needs host.backing=ram",
+			       job_where(run->job, run->opts, "oracle"));
+	if (rc == 0 && run->opts->oracle && oracle_new(&run->oracle))
+		rc = err_run(err, ENOMEM, "no memory for the content oracle");
+	for (size_t i = 0; rc == 0 && i < run->vms; i++)
+		rc = add_vm(run, i, pages[i], err);
+	free(pages);
+	return rc;
+}
+
+int run_open(struct job *job, struct run **out, struct err *err)
+{
+	struct run *run = calloc(1, sizeof *run);
+
+	if (!run)
+		return err_run(err, ENOMEM, "no memory for a run");
+	run->job = job;
+	run->opts = job_section(job, &run_section);
+	int rc = build(run, err);
+	if (rc == 0)
+		rc = recording_new(run->host, run->opts->sample, &run->recording, err);
+	if (rc) {
+		run_close(run);
+		return rc;
+	}
+	*out = run;
+	return 0;
+}
+
+void run_close(struct run *run)
+{
+	if (!run)
+		return;
+	recording_free(run->recording);
+	host_free(run->host);
+	oracle_free(run->oracle);
+	free(run->replay);
+	free(run);
+}
+
+/* Progress is how far all sources have come together. */
+static void on_step(void *ctx)
+{
+	struct run *run = ctx;
+	uint64_t done = 0, total = 0;
+
+	for (size_t i = 0; i < run->vms; i++) {
+		struct source_progress p = replay_progress(run->replay[i]);
+		done += p.done;
+		total += p.total;
+	}
+	run->progress(run->progress_arg, done, total);
+}
+
+static int read_page(struct vm *vm, ppn_t ppn, mpn_t *mpn, struct err *err)
+{
+	int rc = pmap_touch(vm->pmap, ppn, ACCESS_READ, err);
+
+	*mpn = pte_mpn(pmap_peek(vm->pmap, ppn));
+	return rc;
+}
+
+/* Every page of every VM that lived, against what was written to it. */
+static int check_contents(struct run *run, struct err *err)
+{
+	char *text = NULL;
+	size_t size = 0;
+	int64_t wrong = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return err_run(err, ENOMEM, "no memory for the content oracle");
+	for (size_t i = 0; i < run->vms && wrong >= 0; i++) {
+		if (run->host->vm[i]->state == VM_FAILED)
+			continue;
+		int64_t found = oracle_check(run->oracle, run->host->vm[i], read_page, out, err);
+		wrong = found < 0 ? found : wrong + found;
+	}
+	fclose(out);
+	if (wrong > 0) {
+		text[strcspn(text, "\n")] = '\0';
+		err_run(err, EUCLEAN, "%lld pages read wrong, the first: %s", (long long)wrong,
+			text);
+	}
+	free(text);
+	return wrong < 0 ? (int)wrong : wrong ? -EUCLEAN : 0;
+}
+
+int run_go(struct run *run, progress_fn *progress, void *arg, struct err *err)
+{
+	run->progress = progress;
+	run->progress_arg = arg;
+	if (progress) {
+		run->host->on_step = on_step;
+		run->host->step_ctx = run;
+	}
+	uint64_t start = os_cpu_ns();
+	int rc = host_run(run->host, err);
+	run->cpu_ns = os_cpu_ns() - start;
+	if (rc == 0)
+		rc = recording_finish(run->recording, err);
+	if (rc == 0 && run->oracle)
+		rc = check_contents(run, err);
+	for (size_t i = 0; i < run->host->vms && !run->failed.exit_code; i++) {
+		if (run->host->vm[i]->state != VM_FAILED)
+			continue;
+		run->failed = run->host->vm[i]->err;
+		err_prefix(&run->failed, "vm %s", run->host->vm[i]->name);
+	}
+	return rc;
+}
+
+const struct err *run_failed(const struct run *run)
+{
+	return run->failed.exit_code ? &run->failed : NULL;
+}
+
+struct host *run_host(struct run *run)
+{
+	return run->host;
+}
+
+uint64_t run_cpu_ns(const struct run *run)
+{
+	return run->cpu_ns;
+}
+
+static const char *const vm_state_names[] = {"running", "ended", "failed"};
+
+json_t *run_summary(const struct run *run)
+{
+	json_t *host = stat_json(&run->host->scope), *vms = json_object();
+
+	for (size_t i = 0; i < run->host->vms; i++) {
+		const struct vm *vm = run->host->vm[i];
+		json_t *o = stat_json(&vm->stats);
+		json_object_set_new(o, "pages", json_integer(vm->pages));
+		json_object_set_new(o, "time_ns", json_integer((json_int_t)vm->time_ns));
+		json_object_set_new(o, "state", json_string(vm_state_names[vm->state]));
+		if (vm->state == VM_FAILED)
+			json_object_set_new(o, "error", json_string(vm->err.msg));
+		json_object_set_new(vms, vm->name, o);
+	}
+	return json_pack("{s:o, s:o}", "host", host, "vm", vms);
+}
+
+int run_write(const struct run *run, const char *dir, struct err *err)
+{
+	json_t *summary = run_summary(run);
+	int rc = recording_write_json(dir, "summary.json", summary, err);
+
+	json_decref(summary);
+	if (rc == 0)
+		rc = recording_write(run->recording, dir, err);
+	if (rc)
+		return rc;
+	json_t *provenance = provenance_json(run->job, err);
+	if (!provenance)
+		return -EIO;
+	rc = recording_write_json(dir, "run.json", provenance, err);
+	json_decref(provenance);
+	return rc;
+}
