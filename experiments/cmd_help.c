@@ -35,10 +35,8 @@ int cmd_help(int argc, char **argv)
 
 	if (rc)
 		return rc;
-	if (!args.command) {
-		cmd_print_overview(stdout);
-		return 0;
-	}
+	if (!args.command)
+		return cmd_overview();
 	const struct cmd *cmd = cmd_find(args.command);
 	if (!cmd)
 		return 2;

@@ -30,8 +30,8 @@ int cmd_version(int argc, char **argv);
 /* The command of that name; if there is none, NULL and one line on standard error. */
 const struct cmd *cmd_find(const char *name);
 
-/* `ballast --help`: options, commands, examples. */
-void cmd_print_overview(FILE *out);
+/* What `ballast --help` does: options, commands, exit codes. argp exits with 0. */
+int cmd_overview(void);
 
 /*
  * argp_parse() where a usage error is one line: 0, or the exit code 2. The

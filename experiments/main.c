@@ -67,11 +67,11 @@ static const struct argp main_argp = {
 	.help_filter = list_commands,
 };
 
-void cmd_print_overview(FILE *out)
+int cmd_overview(void)
 {
-	char name[] = "ballast";
+	char name[] = "ballast", help[] = "--help", *argv[] = {name, help, NULL};
 
-	argp_help(&main_argp, out, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK, name);
+	return cmd_parse(&main_argp, 2, argv, NULL);
 }
 
 /* Ctrl-C leaves nothing half-written; then the signal does what it does. */

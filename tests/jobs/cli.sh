@@ -58,7 +58,9 @@ ok --version
 ok version
 ok version --json
 grep -q '"ballast": "[0-9.]*"' "$work/out" || fail "no version in JSON"
+"$ballast" --help >"$work/help"
 ok help
+cmp -s "$work/out" "$work/help" || fail "help differs from --help"
 ok list
 
 usage 'which command' # no command at all
