@@ -112,6 +112,8 @@ static int open_target(struct draft *d)
 		return -EISDIR;
 	if (exists && !S_ISREG(st.st_mode))
 		return open_in_place(d);
+	if (exists && access(d->path, W_OK) != 0)
+		return -errno; /* a rename would not ask */
 	d->target = exists ? realpath(d->path, NULL) : strdup(d->path);
 	if (!d->target)
 		return -errno;

@@ -112,6 +112,13 @@ static void errors_are_named(void)
 	CU_ASSERT_EQUAL(err.exit_code, 1);
 	CU_ASSERT_EQUAL(draft_open(".", &d, &err), -EISDIR);
 
+	if (geteuid() != 0) { /* root may write everything */
+		write_whole("kept", "k");
+		CU_ASSERT(chmod("kept", 0444) == 0);
+		CU_ASSERT_EQUAL(draft_open("kept", &d, &err), -EACCES);
+		CU_ASSERT(unlink("kept") == 0);
+	}
+
 	/* /dev/full takes no byte, and must still be the device afterwards. */
 	struct stat st;
 	CU_ASSERT_EQUAL_FATAL(draft_open("/dev/full", &d, &err), 0);
