@@ -151,7 +151,8 @@ static size_t zone_audit(const struct machine *m, const struct zone *z, FILE *ou
 		if (mpn < z->first || mpn >= z->fresh || m->frame[mpn].refs) {
 			fprintf(out,
 				"machine: free list of zone [%u, %u) holds frame %u, refs %u\n",
-				z->first, z->end, mpn, mpn < m->frames ? m->frame[mpn].refs : 0);
+				z->first, z->end, mpn,
+				mpn < m->frames ? (unsigned)m->frame[mpn].refs : 0u);
 			return bad + 1;
 		}
 		mpn = m->frame[mpn].ppn;

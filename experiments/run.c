@@ -96,7 +96,7 @@ static int size_from_trace(const struct run *run, const char *name, const struct
 			   uint64_t *pages, struct err *err)
 {
 	struct trace_info info;
-	struct source *source;
+	struct source *source = NULL;
 
 	if (opts->trace && strcmp(opts->trace, "-") == 0)
 		return err_input(err, "vm %s reads standard input: give vm.%s.memory", name, name);

@@ -38,6 +38,7 @@ static void pack_column(struct packing *p, unsigned first, unsigned w, size_t n,
 		bool single = w == 2 * k + 1;
 
 		for (size_t i = 0; i < n; i++) {
+			/* cppcheck-suppress nullPointer; one of the two is given */
 			uint64_t v = ((wide ? wide[i] : narrow[i]) - base) >> (16 * k);
 
 			p->raw[single ? i : 2 * i] = (uint8_t)v;

@@ -74,7 +74,10 @@ static ssize_t read_stored(struct input *in, void *buf, size_t n, struct err *er
 {
 	size_t got;
 
-	if (in->file) {
+	if (in->mem) {
+		got = min_u64(n, in->mem_bytes - in->stored_done);
+		memcpy(buf, in->mem + in->stored_done, got);
+	} else {
 		errno = 0;
 		got = fread(buf, 1, n, in->file);
 		if (got < n && ferror(in->file)) {
@@ -82,10 +85,6 @@ static ssize_t read_stored(struct input *in, void *buf, size_t n, struct err *er
 			return err_run(err, e, "%s: at byte %llu: cannot read: %s", in->name,
 				       (unsigned long long)(in->stored_done + got), strerror(e));
 		}
-	} else {
-		got = min_u64(n, in->mem_bytes - in->stored_done);
-		if (got)
-			memcpy(buf, in->mem + in->stored_done, got);
 	}
 	in->stored_end = got < n;
 	in->stored_done += got;

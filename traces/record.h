@@ -25,17 +25,17 @@ typedef uint64_t rec_t;
 enum rec_kind {
 	REC_READ = 0,
 	REC_WRITE = 1,
-	REC_SWITCH = 2,	      /* page = address space that this VM's later virtual pages lie in */
-	REC_SLEEP = 3,	      /* page = ticks of idleness, on top of delta */
-	REC_VM = 4,	      /* page = index of the VM that later records belong to */
-	REC_END = 5,	      /* nothing follows */
-	REC_WIDE = 8,	      /* kinds from here on carry an operand word */
-	REC_WRITE_ID = 8,     /* operand = content id that the whole page gets; 0 = all zero */
-	REC_MAP = 9,	      /* operand = pages, from page on */
-	REC_UNMAP = 10,	      /* operand = pages, from page on; contents are lost */
-	REC_FILE_READ = 11,   /* page = page of the file, operand = file number */
-	REC_FILE_WRITE = 12,  /* page = page of the file, operand = file number */
-	REC_DMA = 13,	      /* operand = 1 if the device writes memory, 0 if it reads */
+	REC_SWITCH = 2,	     /* page = address space that this VM's later virtual pages lie in */
+	REC_SLEEP = 3,	     /* page = ticks of idleness, on top of delta */
+	REC_VM = 4,	     /* page = index of the VM that later records belong to */
+	REC_END = 5,	     /* nothing follows */
+	REC_WIDE = 8,	     /* kinds from here on carry an operand word */
+	REC_WRITE_ID = 8,    /* operand = content id that the whole page gets; 0 = all zero */
+	REC_MAP = 9,	     /* operand = pages, from page on */
+	REC_UNMAP = 10,	     /* operand = pages, from page on; contents are lost */
+	REC_FILE_READ = 11,  /* page = page of the file, operand = file number */
+	REC_FILE_WRITE = 12, /* page = page of the file, operand = file number */
+	REC_DMA = 13,	     /* operand = 1 if the device writes memory, 0 if it reads */
 	REC_KINDS = 14,
 };
 

@@ -25,7 +25,7 @@
 enum trace_space { TRACE_PPN = 0, TRACE_VPN = 1 };
 
 struct trace_info {
-	char format[24];       /* "bt", "bt-fixed", "u32", "csv", "zipf" ... */
+	char format[24]; /* "bt", "bt-fixed", "u32", "csv", "zipf" ... */
 	enum trace_space space;
 	bool counted;	       /* the counts below are known (a .bt, or after a full pass) */
 	uint64_t records;      /* operand words not counted */
@@ -102,11 +102,11 @@ MUST_CHECK int source_only_vm(struct source *inner, uint32_t vm, struct source *
 struct gen_opts {
 	const struct policy *law;
 	int64_t refs, pages, seed;
-	double write_ratio; /* of references that write */
-	double alpha;	    /* zipf: exponent */
+	double write_ratio;	       /* of references that write */
+	double alpha;		       /* zipf: exponent */
 	int64_t set_pages, phase_refs; /* phases, drift: size of a working set, its life */
-	double scan_ratio;  /* drift: of references that belong to a sequential scan */
-	char *mix;	    /* mix: "law:weight law:weight ..." */
+	double scan_ratio;	       /* drift: of references that belong to a sequential scan */
+	char *mix;		       /* mix: "law:weight law:weight ..." */
 };
 
 extern const struct policy *const trace_laws[];
