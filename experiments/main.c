@@ -115,6 +115,7 @@ int main(int argc, char **argv)
 	set_signals();
 	atexit(check_stdout);
 	argp_err_exit_status = 2;
+	setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
 	argv[0] = ballast;
 	int rc = cmd_parse(&main_argp, argc, argv, &args);
 	if (rc)
