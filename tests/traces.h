@@ -17,7 +17,7 @@
 
 struct words {
 	rec_t *w;
-	size_t n;
+	size_t n, room;
 };
 
 static inline void words_free(struct words *words)
@@ -28,9 +28,12 @@ static inline void words_free(struct words *words)
 
 static inline void words_add(struct words *words, const rec_t *w, size_t n)
 {
-	words->w = realloc(words->w, (words->n + n + 1) * sizeof *w);
-	if (!words->w)
-		abort();
+	if (words->n + n >= words->room) {
+		words->room = 2 * (words->n + n + 8);
+		words->w = realloc(words->w, words->room * sizeof *w);
+		if (!words->w)
+			abort();
+	}
 	memcpy(words->w + words->n, w, n * sizeof *w);
 	words->n += n;
 }
