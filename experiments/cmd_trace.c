@@ -52,7 +52,11 @@ static char *list_verbs(int key, const char *text, void *input)
 	fputs("Verbs:\n", out);
 	for (const struct cmd *verb = verbs; verb->name; verb++)
 		fprintf(out, "  %-10s %s\n", verb->name, verb->help);
-	fputs("\n'ballast trace VERB --help' says more.\n", out);
+	fputs("\n'ballast trace VERB --help' says more.\n\nExamples:\n"
+	      "  ballast trace gen phases -s refs=1M -s pages=4096 -o phases.bt\n"
+	      "  ballast trace import --format u32 FILE -o FILE.bt\n"
+	      "  ballast trace info FILE.bt\n",
+	      out);
 	if (fclose(out) != 0) {
 		free(list);
 		return (char *)text;
