@@ -1,8 +1,5 @@
 #include "experiments/cmd_trace.h"
 
-#include "core/opt.h"
-
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,97 +13,21 @@ static const struct cmd verbs[] = {
 	{NULL},
 };
 
-struct trace_args {
-	int verb; /* index in argv, 0 if there is none */
-};
-
-static error_t parse_trace(int key, char *arg, struct argp_state *state)
-{
-	struct trace_args *args = state->input;
-
-	(void)arg;
-	switch (key) {
-	case ARGP_KEY_ARG: /* the verb: what follows is its own */
-		args->verb = state->next - 1;
-		state->next = state->argc;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		return cmd_usage(state, "which verb?");
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-/* The list of verbs comes from their table. argp frees what we return. */
-static char *list_verbs(int key, const char *text, void *input)
-{
-	char *list = NULL;
-	size_t size;
-
-	(void)input;
-	if (key != ARGP_KEY_HELP_POST_DOC)
-		return (char *)text;
-	FILE *out = open_memstream(&list, &size);
-	if (!out)
-		return (char *)text;
-	fputs("Verbs:\n", out);
-	for (const struct cmd *verb = verbs; verb->name; verb++)
-		fprintf(out, "  %-10s %s\n", verb->name, verb->help);
-	fputs("\n'ballast trace VERB --help' says more.\n\nExamples:\n"
-	      "  ballast trace gen phases -s refs=1M -s pages=4096 -o phases.bt\n"
-	      "  ballast trace import --format u32 FILE -o FILE.bt\n"
-	      "  ballast trace info FILE.bt\n",
-	      out);
-	if (fclose(out) != 0) {
-		free(list);
-		return (char *)text;
-	}
-	return list;
-}
-
-static const struct argp trace_argp = {
-	.parser = parse_trace,
-	.args_doc = "VERB [ARGUMENT...]",
+static const struct cmd_group trace_group = {
+	.name = "trace",
+	.verbs = verbs,
 	.doc = "Makes, converts and shows traces. FILE may be '-' for standard input, may be "
 	       "packed with zstd, and may be of any format that 'import' reads; files are "
 	       "written whole or not at all."
 	       "\v",
-	.help_filter = list_verbs,
+	.examples = "  ballast trace gen phases -s refs=1M -s pages=4096 -o phases.bt\n"
+		    "  ballast trace import --format u32 FILE -o FILE.bt\n"
+		    "  ballast trace info FILE.bt\n",
 };
-
-static int unknown_verb(const char *name)
-{
-	const char *names[16], *near;
-	struct err err;
-	size_t n = 0;
-
-	for (const struct cmd *verb = verbs; verb->name && n < ARRAY_LEN(names); verb++)
-		names[n++] = verb->name;
-	near = nearest_name(name, names, n);
-	if (near)
-		err_input(&err, "trace: there is no verb '%.40s'; did you mean '%s'?", name, near);
-	else
-		err_input(&err, "trace: there is no verb '%.40s'; see 'ballast trace --help'",
-			  name);
-	return cmd_fail(&err);
-}
 
 int cmd_trace(int argc, char **argv)
 {
-	struct trace_args args = {0};
-	char name[64];
-	int rc = cmd_parse(&trace_argp, argc, argv, &args);
-
-	if (rc)
-		return rc;
-	for (const struct cmd *verb = verbs; verb->name; verb++) {
-		if (strcmp(verb->name, argv[args.verb]) == 0) {
-			snprintf(name, sizeof name, "ballast trace %s", verb->name);
-			argv[args.verb] = name;
-			return verb->run(argc - args.verb, argv + args.verb);
-		}
-	}
-	return unknown_verb(argv[args.verb]);
+	return cmd_group(&trace_group, argc, argv);
 }
 
 error_t trace_take_file(struct argp_state *state, const char **file, char *arg)

@@ -34,6 +34,17 @@ const struct cmd *cmd_find(const char *name);
 /* What `ballast --help` does: options, commands, exit codes. argp exits with 0. */
 int cmd_overview(void);
 
+/* A command with verbs, which are commands themselves: `ballast trace info`. */
+struct cmd_group {
+	const char *name; /* "trace" */
+	const struct cmd *verbs;
+	const char *doc;      /* what the verbs have in common; ends in "\v" */
+	const char *examples; /* whole lines, indented by two */
+};
+
+/* Runs the verb that the arguments name, or prints the group's help. The exit code. */
+int cmd_group(const struct cmd_group *group, int argc, char **argv);
+
 /*
  * argp_parse() where a usage error is one line: 0, or the exit code 2. The
  * parser function says what is wrong with cmd_usage() and returns its value.
