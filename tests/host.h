@@ -155,6 +155,16 @@ static inline size_t test_audit_quietly(struct test_host *t)
 	return bad;
 }
 
+/* A counter of a scope by its name; no such name ends the program. */
+static inline uint64_t test_stat(const struct stat_scope *scope, const char *name)
+{
+	const void *where;
+
+	if (!stat_find(scope, name, NULL, &where))
+		abort();
+	return *(const uint64_t *)where;
+}
+
 /* One line, with something in it. */
 static inline bool test_one_line(const struct err *err)
 {
