@@ -312,23 +312,29 @@ out:
 	return cfg;
 }
 
+/* Under parser_lock: making a parser and freeing it touch the lexer too. */
+static int parse_locked(struct parse *parse, char *text, size_t size)
+{
+	cfg_t *cfg = make_parser(parse->job);
+
+	if (!cfg)
+		return err_run(parse->err, ENOMEM, "out of memory while reading the job");
+	parsing = parse;
+	int rc = parse_stream(cfg, text, size);
+	parsing = NULL;
+	cfg_free(cfg);
+	return rc;
+}
+
 /* text is changed on the way. */
 static int parse_text(struct job *job, char *text, size_t size, const char *name, struct err *err)
 {
 	struct err sink = {0};
 	struct parse parse = {.job = job, .file = name, .files = 1, .err = err ? err : &sink};
-	cfg_t *cfg = make_parser(job);
-	int rc;
 
-	if (!cfg)
-		return err_run(err, ENOMEM, "out of memory while reading the job");
-	parse.err->exit_code = 0;
 	pthread_mutex_lock(&parser_lock);
-	parsing = &parse;
-	rc = parse_stream(cfg, text, size);
-	parsing = NULL;
+	int rc = parse_locked(&parse, text, size);
 	pthread_mutex_unlock(&parser_lock);
-	cfg_free(cfg);
 	return rc ? (parse.err->exit_code == 2 ? -EINVAL : -EIO) : 0;
 }
 

@@ -265,7 +265,7 @@ static void *parse_many(void *arg)
 {
 	size_t *good = arg;
 
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 200; i++) {
 		struct job *job = new_job();
 
 		*good += job_parse(job, "vm a { trace = \"x y\" memory = 4kb }", "J", NULL) == 0;
@@ -284,8 +284,8 @@ static void two_threads(void)
 	CU_ASSERT_FATAL(pthread_create(&thread, NULL, parse_many, &there) == 0);
 	parse_many(&here);
 	CU_ASSERT(pthread_join(thread, NULL) == 0);
-	CU_ASSERT_EQUAL(here, 100);
-	CU_ASSERT_EQUAL(there, 100);
+	CU_ASSERT_EQUAL(here, 400);
+	CU_ASSERT_EQUAL(there, 400);
 }
 
 TESTS("core/jobfile", {"values reach the options", values_reach_the_options},
