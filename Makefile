@@ -82,9 +82,15 @@ bench: | deps-build
 	@$B/ballast bench
 
 ## make install      PREFIX=/usr/local DESTDIR=
+SHARE := $(DESTDIR)$(PREFIX)/share
 install: build
 	install -Dm755 $B/ballast $(DESTDIR)$(PREFIX)/bin/ballast
-	install -Dm644 docs/ballast.1 $(DESTDIR)$(PREFIX)/share/man/man1/ballast.1
+	install -Dm644 -t $(SHARE)/man/man1 docs/ballast.1
+	install -Dm644 -t $(SHARE)/doc/ballast README.md LICENSE $(wildcard docs/*.md docs/*.svg)
+	for d in $(DATA); do install -Dm644 -t $(SHARE)/ballast/$$d experiments/$$d/* || exit; done
+
+# Folders of experiments/ that the program reads from (experiments/datadir.h).
+DATA = $(patsubst experiments/%/,%,$(wildcard experiments/*/))
 
 ## make clean        removes every build folder
 clean:

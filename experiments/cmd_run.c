@@ -1,15 +1,13 @@
 /* ballast run: one experiment, from a job file to its results. */
 #include "experiments/cmds.h"
 #include "experiments/kinds.h"
+#include "experiments/outdir.h"
 #include "experiments/progress.h"
 #include "experiments/run.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct run_args {
 	const char *job, *dir;
@@ -143,23 +141,6 @@ static int print_results(const struct run *run, bool json)
 	return 0;
 }
 
-/* Makes the result folder before the run, so that a bad place is told at once. */
-static int make_dir(const char *dir, bool *made, struct err *err)
-{
-	struct stat st;
-
-	*made = mkdir(dir, 0777) == 0;
-	if (*made)
-		return 0;
-	if (errno != EEXIST)
-		return err_run(err, errno, "%s: cannot make the folder: %s", dir, strerror(errno));
-	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
-		return err_input(err, "%s: is there and is no folder: give another -o", dir);
-	if (access(dir, W_OK) != 0)
-		return err_run(err, errno, "%s: cannot write there: %s", dir, strerror(errno));
-	return 0;
-}
-
 static int run_job(struct job *job, const struct run_args *a, struct err *err)
 {
 	struct progress progress;
@@ -204,11 +185,11 @@ int cmd_run(int argc, char **argv)
 	if (rc)
 		return cmd_fail(&err);
 	if (a.dir)
-		rc = make_dir(a.dir, &made, &err);
+		rc = outdir_make(a.dir, &made, &err);
 	if (rc == 0)
 		rc = run_job(job, &a, &err);
-	if (rc && made)
-		rmdir(a.dir); /* only if nothing came to lie in it */
+	if (rc && a.dir)
+		outdir_drop(a.dir, made);
 	job_free(job);
 	return rc ? cmd_fail(&err) : 0;
 }

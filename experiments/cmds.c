@@ -11,6 +11,7 @@
 /* One line per command, in the order of `ballast help`. */
 const struct cmd cmds[] = {
 	{"run", "one experiment, from a job file to its results", cmd_run},
+	{"reproduce", "the experiments, from their jobs to their figures", cmd_reproduce},
 	{"trace", "makes, converts and shows traces", cmd_trace},
 	{"list", "what a job file may say: sections, keys, policies", cmd_list},
 	{"help", "this overview, or one command's help", cmd_help},

@@ -1,6 +1,6 @@
 #include "experiments/recording.h"
 
-#include "core/file.h"
+#include "experiments/outdir.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -180,11 +180,8 @@ static int write_text(const char *dir, const char *name, const char *text, size_
 		      struct err *err)
 {
 	struct draft *draft;
-	char path[4096];
+	int rc = outdir_open(dir, name, &draft, err);
 
-	if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
-		return err_input(err, "%s: the path is too long", dir);
-	int rc = draft_open(path, &draft, err);
 	if (rc)
 		return rc;
 	fwrite(text, 1, size, draft_stream(draft));

@@ -1,0 +1,167 @@
+/* ballast reproduce: the experiments, from their jobs to their figures. */
+#include "experiments/cmds.h"
+#include "experiments/experiment.h"
+#include "experiments/outdir.h"
+
+#include "core/opt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct experiment experiments[] = {
+	/* One line per experiment, in the order in which they run. */
+	{"replay-curves", "miss ratio of real programs against memory, by every victim policy",
+	 replay_curves_run},
+	{NULL},
+};
+
+struct reproduce_args {
+	const char *dir;
+	bool list, json;
+	const struct experiment **chosen; /* in the order of the command line */
+	size_t n;
+};
+
+static const struct experiment *find(const struct argp_state *state, const char *id)
+{
+	const char *names[32];
+	size_t n = 0;
+
+	for (const struct experiment *e = experiments; e->id; e++) {
+		if (strcmp(e->id, id) == 0)
+			return e;
+		if (n < ARRAY_LEN(names))
+			names[n++] = e->id;
+	}
+	const char *near = nearest_name(id, names, n);
+	if (near)
+		cmd_usage(state, "there is no experiment '%.40s'; did you mean '%s'?", id, near);
+	else
+		cmd_usage(state, "there is no experiment '%.40s'; --list shows them", id);
+	return NULL;
+}
+
+static error_t parse_reproduce(int key, char *arg, struct argp_state *state)
+{
+	struct reproduce_args *a = state->input;
+
+	switch (key) {
+	case 'o':
+		a->dir = arg;
+		return 0;
+	case 'l':
+		a->list = true;
+		return 0;
+	case 'j':
+		a->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		a->chosen[a->n] = find(state, arg);
+		return a->chosen[a->n++] ? 0 : EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option reproduce_options[] = {
+	{"output", 'o', "DIR", 0, "Write the results there (default: results)"},
+	{"list", 'l', NULL, 0, "Show the experiments and run none"},
+	{"json", 'j', NULL, 0, "Print one JSON object"},
+	{NULL},
+};
+
+static const struct argp reproduce_argp = {
+	.options = reproduce_options,
+	.parser = parse_reproduce,
+	.args_doc = "[ID]...",
+	.doc = "Runs the experiments named, or all, and draws their figures."
+	       "\vEach leaves in DIR its rows (ID.csv), its figure (ID.svg, ID.png) and the "
+	       "gnuplot script that drew it (ID.gp), to be changed and run again.\n\n"
+	       "Example:\n  ballast reproduce replay-curves -o results",
+};
+
+/* The experiments without their run: {"replay-curves": {"title": ..}}. */
+static json_t *describe(const struct experiment *e)
+{
+	return json_pack("{s:s}", "title", e->title);
+}
+
+static int list(bool json)
+{
+	json_t *all = json_object();
+
+	for (const struct experiment *e = experiments; e->id; e++) {
+		if (!json)
+			printf("%-16s %s\n", e->id, e->title);
+		json_object_set_new(all, e->id, describe(e));
+	}
+	if (json) {
+		json_dumpf(all, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(all);
+	return 0;
+}
+
+static void print_told(const char *dir, const char *id, const json_t *told)
+{
+	const json_t *files = json_object_get(told, "files");
+
+	printf("%s: %s\n", id, json_string_value(json_object_get(told, "title")));
+	for (size_t i = 0; i < json_array_size(files); i++)
+		printf("  %s/%s\n", dir, json_string_value(json_array_get(files, i)));
+}
+
+static int run_all(const struct reproduce_args *a, json_t *all, struct err *err)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		json_t *told = describe(a->chosen[i]);
+		json_object_set_new(all, a->chosen[i]->id, told);
+		int rc = a->chosen[i]->run(a->dir, told, err);
+		if (rc)
+			return rc;
+		if (!a->json)
+			print_told(a->dir, a->chosen[i]->id, told);
+	}
+	return 0;
+}
+
+static int reproduce(const struct reproduce_args *a)
+{
+	struct err err = {0};
+	bool made = false;
+	json_t *all = json_object();
+
+	int rc = outdir_make(a->dir, &made, &err);
+	if (rc == 0)
+		rc = run_all(a, all, &err);
+	if (rc == 0 && a->json) {
+		json_dumpf(all, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(all);
+	if (rc == 0)
+		return 0;
+	outdir_drop(a->dir, made);
+	return cmd_fail(&err);
+}
+
+int cmd_reproduce(int argc, char **argv)
+{
+	struct reproduce_args a = {.dir = "results"};
+
+	a.chosen = calloc((size_t)argc + ARRAY_LEN(experiments), sizeof(*a.chosen));
+	if (!a.chosen) {
+		struct err err;
+		err_run(&err, ENOMEM, "no memory");
+		return cmd_fail(&err);
+	}
+	int rc = cmd_parse(&reproduce_argp, argc, argv, &a);
+	for (const struct experiment *e = experiments; a.n == 0 && e->id; e++)
+		a.chosen[a.n++] = e;
+	if (rc == 0)
+		rc = a.list ? list(a.json) : reproduce(&a);
+	free(a.chosen);
+	return rc;
+}

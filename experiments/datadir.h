@@ -1,0 +1,20 @@
+/*
+ * Where the program's own files lie: job files, bundled traces, plot scripts.
+ *
+ * The program is found first (/proc/self/exe), the files from there, so that a
+ * source tree and an installation both work from any folder and can be moved:
+ *
+ *   TREE/build/ballast    TREE/experiments/
+ *   PREFIX/bin/ballast    PREFIX/share/ballast/
+ */
+#ifndef BALLAST_EXPERIMENTS_DATADIR_H
+#define BALLAST_EXPERIMENTS_DATADIR_H
+
+#include "core/err.h"
+
+#include <limits.h>
+
+/* The path of such a file ("jobs/replay.job"), which exists. */
+MUST_CHECK int data_path(const char *name, char path[PATH_MAX], struct err *err);
+
+#endif

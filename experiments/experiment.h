@@ -1,0 +1,26 @@
+/*
+ * The experiments of `ballast reproduce`: one table.
+ *
+ * An experiment is a folder experiments/ID/ (jobs, plot script, data), a
+ * function that runs it and a line in experiments[]. It writes its files,
+ * named ID.*, into a folder that exists, each whole or not at all.
+ */
+#ifndef BALLAST_EXPERIMENTS_EXPERIMENT_H
+#define BALLAST_EXPERIMENTS_EXPERIMENT_H
+
+#include "core/err.h"
+
+#include <jansson.h>
+
+struct experiment {
+	const char *id; /* NULL ends the table */
+	const char *title;
+	/* Adds to told what it has to tell, "files" among it: the names of those written. */
+	int (*run)(const char *dir, json_t *told, struct err *err);
+};
+
+extern const struct experiment experiments[];
+
+int replay_curves_run(const char *dir, json_t *told, struct err *err);
+
+#endif

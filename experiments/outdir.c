@@ -1,0 +1,38 @@
+#include "experiments/outdir.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int outdir_make(const char *dir, bool *made, struct err *err)
+{
+	struct stat st;
+
+	*made = mkdir(dir, 0777) == 0;
+	if (*made)
+		return 0;
+	if (errno != EEXIST)
+		return err_run(err, errno, "%s: cannot make the folder: %s", dir, strerror(errno));
+	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
+		return err_input(err, "%s: is there and is no folder: give another -o", dir);
+	if (access(dir, W_OK) != 0)
+		return err_run(err, errno, "%s: cannot write there: %s", dir, strerror(errno));
+	return 0;
+}
+
+void outdir_drop(const char *dir, bool made)
+{
+	if (made)
+		rmdir(dir); /* succeeds only on an empty folder */
+}
+
+int outdir_open(const char *dir, const char *name, struct draft **draft, struct err *err)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
+		return err_input(err, "%s: the path is too long", dir);
+	return draft_open(path, draft, err);
+}

@@ -1,0 +1,31 @@
+/*
+ * Tasks that know nothing of each other, spread over the cores.
+ *
+ * A run is single-threaded; runs are parallel. Each task has a process of its
+ * own, forked from this one, and sends its result back through a pipe; results
+ * lie in the order of the tasks, whoever ends first. A task that fails, or
+ * dies, ends the whole, and the others are stopped.
+ */
+#ifndef BALLAST_EXPERIMENTS_PARALLEL_H
+#define BALLAST_EXPERIMENTS_PARALLEL_H
+
+#include "core/err.h"
+
+#define PARALLEL_RESULT_MAX 2048 /* bytes: a result and its error cross a pipe in one write */
+
+/* Fills in *result; 0 or -errno. Runs in a child: it changes nothing of the parent's. */
+typedef int task_fn(void *arg, size_t task, void *result, struct err *err);
+
+struct tasks {
+	size_t n;
+	task_fn *run;
+	void *arg;
+	void *results; /* [n] of result_size bytes each */
+	size_t result_size;
+	void (*done)(void *arg, uint64_t done, uint64_t total); /* for a progress bar, or NULL */
+	void *done_arg;
+};
+
+MUST_CHECK int parallel_run(const struct tasks *tasks, struct err *err);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * Figures: rows in a CSV file, drawn by gnuplot from a script beside them.
+ *
+ * The script of figure NAME is copied to DIR/NAME.gp, reads DIR/NAME.csv and
+ * writes to standard output, as SVG or PNG by its variable `format`; so a user
+ * can change it and draw again with the command in its first lines.
+ */
+#ifndef BALLAST_EXPERIMENTS_PLOT_H
+#define BALLAST_EXPERIMENTS_PLOT_H
+
+#include "core/err.h"
+
+/* Copies the program's own file SCRIPT (data_path()) to DIR/NAME.gp. */
+MUST_CHECK int plot_script(const char *script, const char *dir, const char *name, struct err *err);
+
+/* Makes DIR/NAME.FORMAT, for the formats "svg" and "png". */
+MUST_CHECK int plot_draw(const char *dir, const char *name, const char *format, struct err *err);
+
+#endif

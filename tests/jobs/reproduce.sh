@@ -1,0 +1,86 @@
+#!/bin/sh
+# ballast reproduce: rows and figures are there and right, the rows equal
+# another simulator's counts, and a second run, by an installed program without
+# gnuplot, gives the same.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+ballast=$PWD/${BUILD:-build}/ballast
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+bad=0
+
+fail() {
+	echo "$*"
+	bad=1
+}
+
+# big HEX: four bytes, highest first, as a number.
+big() {
+	printf '%d\n' "0x$(od -An -tx1 -j "$1" -N 4 "$curves.png" | tr -d ' ')"
+}
+
+"$ballast" reproduce replay-curves -o "$work/a" >"$work/out" 2>"$work/err" ||
+	fail "exit code $?: $(cat "$work/err")"
+curves=$work/a/replay-curves
+[ "$(ls -A "$work/a" | wc -l)" = 4 ] || fail "not four files: $(ls -A "$work/a")"
+for file in csv gp svg png; do
+	grep -q "$curves.$file\$" "$work/out" || fail "the output does not name replay-curves.$file"
+done
+
+# Figures.
+[ "$(od -An -tx1 -N 8 "$curves.png" | tr -d ' ')" = 89504e470d0a1a0a ] || fail "no PNG signature"
+[ "$(big 16)" -ge 800 ] && [ "$(big 20)" -ge 600 ] || fail "the PNG is $(big 16) x $(big 20)"
+tail -c 12 "$curves.png" | grep -q IEND || fail "the PNG has no end"
+grep -q '<svg ' "$curves.svg" && grep -q '</svg>' "$curves.svg" || fail "no whole SVG"
+for word in random clock lru fifo wsclock s3fifo sqlite xz memory; do
+	grep -q ">[^<]*\b$word\b[^<]*<" "$curves.svg" || fail "the SVG does not say $word"
+done
+(cd "$work/a" && gnuplot -d -e "format='svg'" replay-curves.gp) | cmp -s - "$curves.svg" ||
+	fail "the script does not draw the same figure again"
+
+# Rows: form, and every count that is known from outside.
+awk -F, '
+	NR == 1 && $0 != "trace,frames,victim,refs,faults,miss_ratio" { print "head: " $0; exit 1 }
+	NR > 1 && (NF != 6 || sprintf("%.9f", $5 / $4) != $6 || $5 > $4) { print "row: " $0; exit 1 }
+	' "$curves.csv" || bad=1
+awk '
+	FNR == NR { if (FNR > 1) { lru[$1, $4] = $5; fifo[$1, $4] = $6; refs[$1] = $2 } next }
+	FNR > 1 {
+		split($0, row, ",")
+		at = row[1] SUBSEP row[2]
+		if (row[4] != refs[row[1]]) { print "refs: " $0; bad = 1 }
+		if (!(at in lru)) next
+		if (row[3] == "lru" && ++n && row[5] != lru[at]) { print "not " lru[at] ": " $0; bad = 1 }
+		if (row[3] == "fifo" && ++n && row[5] != fifo[at]) { print "not " fifo[at] ": " $0; bad = 1 }
+	}
+	END { if (n < 20) { print "only " n " counts known from outside"; bad = 1 } exit bad }
+	' tests/data/misses.tsv "$curves.csv" || bad=1
+
+# A program that lies in another place, as after make install, from another
+# folder: it finds its data there. Without gnuplot: one line that names the
+# package, and the same rows.
+mkdir -p "$work/usr/bin" "$work/usr/share"
+cp "$ballast" "$work/usr/bin/"
+"$work/usr/bin/ballast" reproduce -o "$work/b" 2>"$work/err"
+rc=$?
+[ $rc = 1 ] && grep -q 'make install' "$work/err" || fail "without data: $(cat "$work/err")"
+[ -d "$work/b" ] && fail "without data: a folder is left behind"
+cp -R experiments "$work/usr/share/ballast"
+(cd / && PATH=/nonexistent "$work/usr/bin/ballast" reproduce -o "$work/b") >"$work/out" 2>"$work/err"
+rc=$?
+[ $rc = 1 ] || fail "without gnuplot: exit code $rc, not 1"
+[ "$(wc -l <"$work/err")" = 1 ] && grep -q gnuplot-nox "$work/err" ||
+	fail "without gnuplot: $(cat "$work/err")"
+cmp "$curves.csv" "$work/b/replay-curves.csv" || bad=1
+[ "$(ls -A "$work/b" | wc -l)" = 2 ] || fail "without gnuplot: $(ls -A "$work/b")"
+
+# The command line.
+"$ballast" reproduce --list | grep -q '^replay-curves ' || fail "--list does not name it"
+"$ballast" reproduce --list --json | grep -q '"replay-curves": {' || fail "--list --json neither"
+"$ballast" reproduce replay-curve 2>"$work/err"
+rc=$?
+[ $rc = 2 ] && grep -q "did you mean 'replay-curves'" "$work/err" || fail "a wrong id: $rc"
+"$ballast" reproduce -o "$work/out" 2>"$work/err"
+rc=$?
+[ $rc = 2 ] && grep -q 'no folder' "$work/err" || fail "a file as the folder: $rc"
+exit $bad
