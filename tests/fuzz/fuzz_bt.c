@@ -1,0 +1,7 @@
+/* .bt files of both forms; checksums are not compared in this build. */
+#include "tests/fuzz/trace.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	return fuzz_trace(data, size, "bt");
+}

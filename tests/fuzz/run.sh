@@ -1,0 +1,77 @@
+#!/bin/sh
+# Builds every tests/fuzz/fuzz_*.c with the library under libFuzzer, ASan and
+# UBSan into build-fuzz/, and runs each for FUZZ_SECONDS (30), JOBS at a time,
+# from a small corpus made here. Any finding fails; the input that shows it
+# stays in build-fuzz/. With arguments, runs those targets only: run.sh bt csv
+set -eu
+cd "$(dirname "$0")/../.."
+CLANG=${CLANG:-clang}
+export FUZZ_SECONDS="${FUZZ_SECONDS:-30}"
+jobs=${JOBS:-$(nproc)}
+out=build-fuzz
+rm -rf $out/obj
+mkdir -p $out/obj
+flags='-std=gnu11 -g -O1 -I. -Itests -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+	-DBALLAST_VERSION="fuzz" -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+	-fno-strict-aliasing -fno-omit-frame-pointer
+	-fsanitize=address,undefined -fno-sanitize-recover=all'
+libs='-lconfuse -ljansson -lxxhash -lzstd -lm'
+
+# One object per source, in parallel.
+sources=$(find core pmap swap traces experiments -name '*.c' ! -path experiments/main.c)
+echo "$sources" | tr ' ' '\n' | CLANG=$CLANG flags=$flags out=$out xargs -P "$jobs" -I{} sh -c '
+	object=$out/obj/$(echo {} | tr / -).o
+	exec "$CLANG" $flags -fsanitize=fuzzer-no-link -c {} -o "$object"'
+rm -f $out/library.a
+ar rcs $out/library.a $out/obj/*.o
+
+# The corpora: a few well-formed files of each format.
+make -s build
+ballast=build/ballast
+corpus() {
+	mkdir -p "$out/corpus/$1"
+	cat >"$out/corpus/$1/$2"
+}
+printf 'page,op\n1,r\n0x10,w\n' | corpus csv plain
+printf 'vm,time_ns,content,op,page\n0,5,,read,1\n1,900,7,write,2\n0,99999999,3,unmap,1\n' |
+	corpus csv every-column
+printf '==1== x\nI  04001000,3\n L 1ffc,8\n S 2000,4\n M 1ffefff000,8\n' | corpus lackey plain
+for form in '' --fixed; do
+	for seed in csv/plain csv/every-column; do
+		$ballast trace import --format csv $form "$out/corpus/$seed" -o - |
+			corpus bt "$(echo "$seed$form" | tr / -)"
+	done
+	$ballast trace gen drift -s refs=2000 -s pages=70000 $form -o - | corpus bt "drift$form"
+done
+find experiments/jobs -name '*.job' 2>/dev/null | while read -r job; do
+	corpus job "$(basename "$job")" <"$job"
+done
+
+targets=${*:-$(find tests/fuzz -name 'fuzz_*.c' | sed 's/.*fuzz_\(.*\)\.c/\1/' | sort)}
+for target in $targets; do
+	mkdir -p "$out/corpus/$target" "$out/found/$target"
+	# shellcheck disable=SC2086 # lists of words
+	$CLANG $flags -fsanitize=fuzzer "tests/fuzz/fuzz_$target.c" $out/library.a $libs \
+		-o "$out/fuzz_$target"
+done
+
+rm -f $out/*.passed
+echo "$targets" | tr ' ' '\n' | xargs -P "$jobs" -I{} sh -c '
+	build-fuzz/fuzz_{} -max_total_time="$FUZZ_SECONDS" -max_len=8192 -timeout=20 \
+		-rss_limit_mb=2048 -artifact_prefix=build-fuzz/found/{}/ build-fuzz/corpus/{} \
+		>build-fuzz/{}.log 2>&1 && : >build-fuzz/{}.passed; :'
+
+passed=0 failed=0
+for target in $targets; do
+	if [ -f "$out/$target.passed" ]; then
+		passed=$((passed + 1))
+		printf '%-12s ok, %s runs\n' "$target" \
+			"$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$out/$target.log")"
+	else
+		failed=$((failed + 1))
+		printf '%-12s FAILED\n' "$target"
+		tail -n 40 "$out/$target.log" | sed 's/^/    /'
+	fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
