@@ -1,5 +1,6 @@
 #include "experiments/cmd_trace.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,7 +53,7 @@ static int copy(struct source *source, struct writer *writer, struct err *err)
 {
 	struct progress bar;
 	const rec_t *batch;
-	ssize_t n;
+	ssize_t n = 0;
 	int rc = 0;
 
 	progress_start(&bar, "writing", "B");
@@ -63,6 +64,9 @@ static int copy(struct source *source, struct writer *writer, struct err *err)
 		progress_update(&bar, p.done, p.total);
 	}
 	progress_end(&bar);
+	/* Damage that a file tells of at its end explains more than what the writer met. */
+	while (rc == -EINVAL && n > 0)
+		n = source_next(source, &batch, err);
 	return rc;
 }
 
