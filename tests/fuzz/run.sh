@@ -11,17 +11,19 @@ jobs=${JOBS:-$(nproc)}
 out=build-fuzz
 rm -rf $out/obj
 mkdir -p $out/obj
-flags='-std=gnu11 -g -O1 -I. -Itests -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
-	-DBALLAST_VERSION="fuzz" -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-	-fno-strict-aliasing -fno-omit-frame-pointer
-	-fsanitize=address,undefined -fno-sanitize-recover=all'
+cat >$out/flags <<'EOF'
+-std=gnu11 -g -O1 -I. -Itests -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+-DBALLAST_VERSION=\"fuzz\" -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+-fno-strict-aliasing -fno-omit-frame-pointer
+-fsanitize=address,undefined -fno-sanitize-recover=all
+EOF
 libs='-lconfuse -ljansson -lxxhash -lzstd -lm'
 
 # One object per source, in parallel.
 sources=$(find core pmap swap traces experiments -name '*.c' ! -path experiments/main.c)
-echo "$sources" | tr ' ' '\n' | CLANG=$CLANG flags=$flags out=$out xargs -P "$jobs" -I{} sh -c '
+echo "$sources" | tr ' ' '\n' | CLANG=$CLANG out=$out xargs -P "$jobs" -I{} sh -c '
 	object=$out/obj/$(echo {} | tr / -).o
-	exec "$CLANG" $flags -fsanitize=fuzzer-no-link -c {} -o "$object"'
+	exec "$CLANG" @$out/flags -fsanitize=fuzzer-no-link -c {} -o "$object"'
 rm -f $out/library.a
 ar rcs $out/library.a $out/obj/*.o
 
@@ -50,8 +52,8 @@ done
 targets=${*:-$(find tests/fuzz -name 'fuzz_*.c' | sed 's/.*fuzz_\(.*\)\.c/\1/' | sort)}
 for target in $targets; do
 	mkdir -p "$out/corpus/$target" "$out/found/$target"
-	# shellcheck disable=SC2086 # lists of words
-	$CLANG $flags -fsanitize=fuzzer "tests/fuzz/fuzz_$target.c" $out/library.a $libs \
+	# shellcheck disable=SC2086 # a list of words
+	$CLANG @$out/flags -fsanitize=fuzzer "tests/fuzz/fuzz_$target.c" $out/library.a $libs \
 		-o "$out/fuzz_$target"
 done
 

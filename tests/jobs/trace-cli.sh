@@ -14,8 +14,8 @@ fail() {
 	bad=1
 }
 
-# run ARGUMENT...: must exit 0 without a word on standard error (nothing there is a terminal).
-run() {
+# trace ARGUMENT...: must exit 0 without a word on standard error (nothing there is a terminal).
+trace() {
 	"$ballast" trace "$@" 2>err || fail "trace $*: exit code $?: $(cat err)"
 	[ -s err ] && fail "trace $*: said: $(cat err)"
 }
@@ -31,48 +31,48 @@ says() {
 
 # The real traces: the counts are those of whoever recorded them.
 zstd -dqc "$data/sqlite.u32.zst" >sqlite.u32
-run import --format u32 sqlite.u32 -o sqlite.bt
-run info sqlite.bt --json >sqlite.json
+trace import --format u32 sqlite.u32 -o sqlite.bt
+trace info sqlite.bt --json >sqlite.json
 says sqlite.json '"records": 7000000' '"pages": 99' '"highest_page": 98' '"space": "ppn"' \
 	'"format": "bt"' '"vms": 1' '"tick_ns": 1' '"bytes": ' '"provenance": "imported from u32'
-run info --json "$data/xz.u32.zst" >xz.json
+trace info --json "$data/xz.u32.zst" >xz.json
 says xz.json '"records": 12000000' '"pages": 3650' '"format": "u32"'
 
 # Back again, by every way, to the same bytes.
-run export --format u32 sqlite.bt -o back.u32
+trace export --format u32 sqlite.bt -o back.u32
 cmp sqlite.u32 back.u32 || bad=1
-run import "$data/sqlite.u32.zst" --fixed -o - | run export --format u32 - -o back.u32
+trace import "$data/sqlite.u32.zst" --fixed -o - | trace export --format u32 - -o back.u32
 cmp sqlite.u32 back.u32 || bad=1
-run export --format u64 sqlite.bt -o sqlite.u64
-run import sqlite.u64 -o - | zstd -q | run export --from bt --format u32 - -o - >back.u32
+trace export --format u64 sqlite.bt -o sqlite.u64
+trace import sqlite.u64 -o - | zstd -q | trace export --from bt --format u32 - -o - >back.u32
 cmp sqlite.u32 back.u32 || bad=1
-run export --format oracleGeneral sqlite.bt -o sqlite.oracleGeneral
+trace export --format oracleGeneral sqlite.bt -o sqlite.oracleGeneral
 [ "$(wc -c <sqlite.oracleGeneral)" = $((24 * 7000000)) ] || fail "oracleGeneral is of another size"
-run info --json sqlite.oracleGeneral >og.json
+trace info --json sqlite.oracleGeneral >og.json
 says og.json '"records": 7000000' '"pages": 99' '"writes": 0'
-run import sqlite.bt --fixed -o fixed.bt
-run info fixed.bt >fixed.txt
+trace import sqlite.bt --fixed -o fixed.bt
+trace info fixed.bt >fixed.txt
 says fixed.txt 'bt-fixed' '7000000' '99 distinct'
 # Dense by first touch already: renumbering changes nothing.
-run import sqlite.bt --renumber -o dense.bt
-run export --format u32 dense.bt -o back.u32
+trace import sqlite.bt --renumber -o dense.bt
+trace export --format u32 dense.bt -o back.u32
 cmp sqlite.u32 back.u32 || bad=1
 
 # Generators: the same seed, the same file.
-run gen phases -s refs=100000 -s pages=1000 -s seed=3 -o a.bt
-run gen phases -s refs=100000 -s pages=1000 -s seed=3 -o b.bt
-run gen phases -s refs=100000 -s pages=1000 -s seed=4 -o c.bt
+trace gen phases -s refs=100000 -s pages=1000 -s seed=3 -o a.bt
+trace gen phases -s refs=100000 -s pages=1000 -s seed=3 -o b.bt
+trace gen phases -s refs=100000 -s pages=1000 -s seed=4 -o c.bt
 cmp a.bt b.bt || bad=1
 cmp -s a.bt c.bt && fail "another seed, the same trace"
-run info a.bt --json >a.json
+trace info a.bt --json >a.json
 says a.json '"records": 100000' 'ballast trace gen phases refs=100000 pages=1000 seed=3'
 for law in sequential uniform zipf phases drift; do
-	run gen $law -s refs=10k -s pages=100 -o - >law.bt
-	run info law.bt --json >law.json
+	trace gen $law -s refs=10k -s pages=100 -o - >law.bt
+	trace info law.bt --json >law.json
 	says law.json '"records": 10000' "ballast trace gen $law refs=10000 pages=100"
 done
-run gen mix -s mix='zipf:3 sequential:1' -s refs=10k -s pages=100 --fixed -o mix.bt
-run info mix.bt --json >mix.json
+trace gen mix -s mix='zipf:3 sequential:1' -s refs=10k -s pages=100 --fixed -o mix.bt
+trace info mix.bt --json >mix.json
 says mix.json '"records": 10000' '"format": "bt-fixed"'
 
 # CSV in, CSV out; cat prints what import reads.
@@ -88,22 +88,22 @@ page,op,time_ns,content,vm
 17,write,500,7,1
 16,write,99000500,,0
 EOF
-run import small.csv -o small.bt
-run cat small.bt >got.csv
+trace import small.csv -o small.bt
+trace cat small.bt >got.csv
 cmp want.csv got.csv || bad=1
-run cat - <small.bt >got.csv
+trace cat - <small.bt >got.csv
 cmp want.csv got.csv || bad=1
-run import got.csv -o again.bt
-run cat again.bt --limit 1 >one.csv
+trace import got.csv -o again.bt
+trace cat again.bt --limit 1 >one.csv
 head -n 2 want.csv | cmp - one.csv || bad=1
-run import small.csv --vm 1 --space vpn -o one.bt
-run info one.bt --json >one.json
+trace import small.csv --vm 1 --space vpn -o one.bt
+trace info one.bt --json >one.json
 says one.json '"writes": 1' '"pages": 1' '"vms": 1' '"space": "vpn"'
 
 # lackey, from a pipe, renumbered.
 printf '==7== Lackey\nI  04001000,3\n L 1ffefff000,8\n M 1ffefffffc,8\nI  04001004,3\n' |
-	run import --format lackey --renumber - -o l.bt
-run cat l.bt >got.csv
+	trace import --format lackey --renumber - -o l.bt
+trace cat l.bt >got.csv
 cat >want.csv <<'EOF'
 page,op,time_ns,content,vm
 0,read,0,,0
@@ -115,10 +115,10 @@ EOF
 cmp want.csv got.csv || bad=1
 
 # stat, as text and as JSON.
-run stat l.bt --json >stat.json
+trace stat l.bt --json >stat.json
 says stat.json '"records": 5' '"read": 3' '"write": 2' '"pages": 3' '"write_ratio": 0.4' \
 	'"reuse_ratio": 0.4' '"hottest_10_percent": 0.4'
-run stat l.bt >stat.txt
+trace stat l.bt >stat.txt
 says stat.txt '40.00 % of 5 touches'
 
 exit $bad

@@ -51,6 +51,8 @@ static void write_file(const char *path, const void *bytes, size_t n)
 
 static void test_same_bytes(void)
 {
+	static const unsigned char skippable[] = {0x50, 0x2a, 0x4d, 0x18, 3,  0,
+						  0,	0,    'a',  'b',  'c'};
 	size_t room = ZSTD_compressBound(N), half = N / 2, n;
 	unsigned char *packed = malloc(2 * room);
 	const char *path = test_path("input");
@@ -65,8 +67,9 @@ static void test_same_bytes(void)
 	CU_ASSERT_EQUAL_FATAL(input_open_memory("m", data, N, &in, &err), 0);
 	drain(in);
 	/* two frames, as `cat a.zst b.zst` makes them, behind a skippable one */
-	memcpy(packed, "\x50\x2a\x4d\x18\x03\0\0\0abc", 11);
-	n = 11 + ZSTD_compress(packed + 11, room, data, half, 3);
+	memcpy(packed, skippable, sizeof skippable);
+	n = sizeof skippable;
+	n += ZSTD_compress(packed + n, room, data, half, 3);
 	n += ZSTD_compress(packed + n, room, data + half, N - half, 1);
 	CU_ASSERT_EQUAL_FATAL(input_open_memory("m", packed, n, &in, &err), 0);
 	drain(in);
