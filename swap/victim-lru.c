@@ -7,8 +7,9 @@
  * into a queue. The argument: whatever is touched later gets a stamp newer than
  * all in the queue, so the first queued frame whose stamp has not changed is
  * the least recently used of all. Entries that were touched are skipped; an
- * empty queue is gathered anew. With an eighth of the frames gathered at a
- * time, a victim costs some ten stamps read in sequence.
+ * empty queue is gathered anew. A page unpinned counts from the next gathering
+ * on, unless it is touched. With an eighth of the frames gathered at a time, a
+ * victim costs some ten stamps read in sequence.
  */
 #include "swap/private.h"
 
@@ -97,7 +98,8 @@ static uint32_t order_quantile(const struct machine *m, double share)
 /*
  * Queues every eligible frame up to *limit in order, unsorted. Where they
  * are more than there is room for, lowers *limit to half way down to the oldest
- * seen and says false; that one is eligible and stays, so it ends.
+ * seen and says false; that one is eligible and stays, so it ends. Pages that
+ * were mapped together and never touched are of one age.
  */
 static bool gather(struct lru_state *s, uint32_t *limit)
 {
@@ -110,6 +112,8 @@ static bool gather(struct lru_state *s, uint32_t *limit)
 			continue;
 		oldest = order(m, i) < oldest ? order(m, i) : oldest;
 		if (s->n == s->room) {
+			if (oldest == *limit)
+				continue; /* all of one age, of which there are enough */
 			*limit = oldest + (*limit - oldest) / 2;
 			return false;
 		}
