@@ -242,20 +242,17 @@ static void host_reclaim(struct host *host, struct vm *needy, struct err *err)
 {
 	struct machine *m = &host->machine;
 
-	host->stats.reclaims++;
 	for (size_t i = 0; i < host->reclaimers && m->free < host->mark_high; i++)
 		host->reclaimer[i].reclaimer->reclaim(
 			host->reclaimer[i].ctx, host->mark_high - (uint32_t)m->free, needy, err);
 }
 
-int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err)
+/* The rare end of host_take_slow(): several reclaimers, or a reserve to refill. */
+static int reclaim_and_take(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err)
 {
 	struct machine *m = &host->machine;
-	struct err why;
+	struct err why = {0};
 
-	why.exit_code = 0; /* clearing the whole message would cost more than the rest of this */
-	if (m->free < host->stats.min_free)
-		host->stats.min_free = m->free;
 	host_reclaim(host, vm, &why);
 	*mpn = machine_take(m);
 	if (mpn_valid(*mpn))
@@ -268,6 +265,21 @@ int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err
 	}
 	return err_run(err, ENOMEM, "no frame: %u frames, none free and none to reclaim",
 		       m->frames);
+}
+
+int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err)
+{
+	const struct reclaimer *first = host->reclaimer[0].reclaimer;
+
+	host->stats.reclaims++;
+	host->stats.min_free = min_u64(host->stats.min_free, host->machine.free);
+	/* Textbook replacement: no free frame, one wanted, and one who can give it. */
+	if (host->mark_high == 1 && host->reclaimers == 1 && first->replace) {
+		*mpn = first->replace(host->reclaimer[0].ctx, vm, err);
+		if (likely(mpn_valid(*mpn)))
+			return 0;
+	}
+	return reclaim_and_take(host, vm, mpn, err);
 }
 
 void host_event(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)

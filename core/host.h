@@ -69,6 +69,11 @@ extern const struct policy *const thresholds_list[]; /* none, reserve */
 struct reclaimer {
 	struct policy policy;
 	uint32_t (*reclaim)(void *ctx, uint32_t want, struct vm *needy, struct err *err);
+	/*
+	 * Optional: takes one page's frame and hands it straight over, unowned,
+	 * without a turn through the free list. MPN_NONE and err as above.
+	 */
+	mpn_t (*replace)(void *ctx, struct vm *needy, struct err *err);
 };
 
 /* A part of the manager, as the host sees it. Hooks may be NULL. */

@@ -35,17 +35,19 @@ int machine_init(struct machine *m, struct meter *meter, const struct backing *b
 void machine_fini(struct machine *m)
 {
 	m->backing->close(m);
+	meter_free(m->meter, m->used, m->frames * sizeof *m->used);
 	meter_free(m->meter, m->stamp, m->frames * sizeof *m->stamp);
 	meter_free(m->meter, m->frame, m->frames * sizeof *m->frame);
 }
 
-int machine_stamps(struct machine *m)
+int machine_track(struct machine *m, enum frame_track track)
 {
-	if (m->stamp)
-		return 0;
-	m->stamp = meter_alloc(m->meter, m->frames * sizeof *m->stamp); /* STAMP_FREE all */
 	m->now = 1;
-	return m->stamp ? 0 : -ENOMEM;
+	if (track == TRACK_USED)
+		m->used = meter_alloc(m->meter, m->frames * sizeof *m->used);
+	if (track == TRACK_STAMPS)
+		m->stamp = meter_alloc(m->meter, m->frames * sizeof *m->stamp);
+	return track == TRACK_NOTHING || m->used || m->stamp ? 0 : -ENOMEM;
 }
 
 static int by_value(const void *a, const void *b)
@@ -75,70 +77,17 @@ int machine_renew_stamps(struct machine *m)
 	return 0;
 }
 
-static struct zone *zone_of(struct machine *m, mpn_t mpn)
-{
-	return &m->zone[mpn.n >= m->zone[ZONE_HIGH].first];
-}
-
-mpn_t machine_take(struct machine *m)
-{
-	struct zone *z = &m->zone[ZONE_HIGH];
-	mpn_t mpn;
-
-	if (z->free == 0)
-		z = &m->zone[ZONE_LOW];
-	if (z->free == 0)
-		return MPN_NONE;
-	if (z->free_head != NO_FRAME) {
-		mpn.n = z->free_head;
-		z->free_head = m->frame[mpn.n].ppn;
-	} else {
-		mpn.n = z->fresh++;
-	}
-	z->free--;
-	m->free--;
-	return mpn;
-}
-
-void machine_untake(struct machine *m, mpn_t mpn)
-{
-	struct zone *z = zone_of(m, mpn);
-
-	m->frame[mpn.n] = (struct frame){z->free_head, 0, 0};
-	z->free_head = mpn.n;
-	z->free++;
-	m->free++;
-}
-
-void machine_own(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn)
+void machine_own_overhead(struct machine *m, mpn_t mpn)
 {
 	assert(m->frame[mpn.n].refs == 0);
-	m->frame[mpn.n] = (struct frame){ppn.n, vm, 1};
-	if (vm == FRAME_OVERHEAD) {
-		m->overhead++;
-		return;
-	}
-	m->private_frames++;
-	if (m->stamp)
-		m->stamp[mpn.n] = m->now;
-	if (m->watch.mapped)
-		m->watch.mapped(m->watch.ctx, mpn);
+	m->frame[mpn.n] = (struct frame){0, FRAME_OVERHEAD, 1};
+	m->overhead++;
 }
 
-void machine_put(struct machine *m, mpn_t mpn)
+void machine_put_overhead(struct machine *m, mpn_t mpn)
 {
-	const struct frame *f = &m->frame[mpn.n];
-
-	assert(f->refs == 1 && f->vm != FRAME_SHARED);
-	if (f->vm == FRAME_OVERHEAD) {
-		m->overhead--;
-	} else {
-		m->private_frames--;
-		if (m->watch.unmapped)
-			m->watch.unmapped(m->watch.ctx, mpn);
-		if (m->stamp)
-			m->stamp[mpn.n] = STAMP_FREE;
-	}
+	assert(m->frame[mpn.n].vm == FRAME_OVERHEAD);
+	m->overhead--;
 	machine_untake(m, mpn);
 }
 

@@ -38,7 +38,8 @@ struct frame {
 /* One page's frame: not free, shared or the manager's own. */
 static inline bool frame_is_private(struct frame f)
 {
-	return f.refs == 1 && f.vm < FRAME_OVERHEAD;
+	/* refs == 1 and vm < FRAME_OVERHEAD, in one comparison */
+	return ((uint32_t)f.refs << 16 | f.vm) - (1u << 16) < FRAME_OVERHEAD;
 }
 
 enum zone_id { ZONE_LOW, ZONE_HIGH, ZONE_COUNT };
@@ -49,6 +50,9 @@ struct zone {
 	uint32_t free_head;  /* stack of used and returned frames; UINT32_MAX ends it */
 	uint32_t free;	     /* frames on the stack and fresh ones */
 };
+
+/* What is kept per frame about its use, for the victim policy: the replayer pays a store. */
+enum frame_track { TRACK_NOTHING, TRACK_USED, TRACK_STAMPS };
 
 struct machine;
 
@@ -64,7 +68,8 @@ struct frame_watch {
 
 struct machine {
 	struct frame *frame;  /* [frames] */
-	uint32_t *stamp;      /* [frames] last use, STAMP_FREE, or no table: machine_stamps() */
+	uint8_t *used;	      /* [frames] 1: touched since a victim policy cleared it */
+	uint32_t *stamp;      /* [frames] last use, or STAMP_FREE. One of the two, or neither */
 	uint32_t now;	      /* the next stamp: one per reference, from 1 */
 	uint32_t stamp_epoch; /* grows when machine_renew_stamps() renumbers */
 	uint32_t frames;
@@ -100,8 +105,17 @@ MUST_CHECK int machine_init(struct machine *m, struct meter *meter, const struct
 			    uint32_t frames, uint32_t low_frames);
 void machine_fini(struct machine *m);
 
-/* Keeps a time of last use per frame from now on, for victims that want it. */
-MUST_CHECK int machine_stamps(struct machine *m);
+/* Keeps used or stamp from now on; once, before any frame is in use. */
+MUST_CHECK int machine_track(struct machine *m, enum frame_track track);
+
+/* A page in this frame was touched. */
+static inline void machine_use(struct machine *m, mpn_t mpn)
+{
+	if (m->used)
+		m->used[mpn.n] = 1;
+	else if (m->stamp)
+		m->stamp[mpn.n] = m->now++;
+}
 
 /*
  * Renumbers the stamps densely in their order, so that 32 bits last for ever.
@@ -109,17 +123,74 @@ MUST_CHECK int machine_stamps(struct machine *m);
  */
 MUST_CHECK int machine_renew_stamps(struct machine *m);
 
+/* Where a frame is handed out and given back is inline: every fault comes by. */
+
+static inline struct zone *machine_zone(struct machine *m, mpn_t mpn)
+{
+	return &m->zone[mpn.n >= m->zone[ZONE_HIGH].first];
+}
+
 /* Takes a free frame, high zone first, unowned and not zeroed; MPN_NONE if none is free. */
-mpn_t machine_take(struct machine *m);
+static inline mpn_t machine_take(struct machine *m)
+{
+	struct zone *z = &m->zone[m->zone[ZONE_HIGH].free ? ZONE_HIGH : ZONE_LOW];
+	mpn_t mpn = {z->free_head};
+
+	if (unlikely(z->free == 0))
+		return MPN_NONE;
+	if (mpn_valid(mpn))
+		z->free_head = m->frame[mpn.n].ppn;
+	else
+		mpn.n = z->fresh++;
+	z->free--;
+	m->free--;
+	return mpn;
+}
 
 /* Gives back a taken frame that nobody came to own. */
-void machine_untake(struct machine *m, mpn_t mpn);
+static inline void machine_untake(struct machine *m, mpn_t mpn)
+{
+	struct zone *z = machine_zone(m, mpn);
 
-/* Makes a taken frame private to (vm, ppn), or overhead; counts it. */
-void machine_own(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn);
+	m->frame[mpn.n] = (struct frame){z->free_head, 0, 0};
+	z->free_head = mpn.n;
+	z->free++;
+	m->free++;
+}
 
-/* Ends a private or overhead frame's use. */
-void machine_put(struct machine *m, mpn_t mpn);
+/* Makes a taken frame private to (vm, ppn); counts it. */
+static inline void machine_own(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn)
+{
+	m->frame[mpn.n] = (struct frame){ppn.n, vm, 1};
+	m->private_frames++;
+	if (m->used)
+		m->used[mpn.n] = 0;
+	else if (m->stamp)
+		m->stamp[mpn.n] = m->now;
+	if (m->watch.mapped)
+		m->watch.mapped(m->watch.ctx, mpn);
+}
+
+/* A private frame ceases to back its page: it is taken, and nobody's. The watcher knows. */
+static inline void machine_disown(struct machine *m, mpn_t mpn)
+{
+	m->private_frames--;
+	if (m->stamp)
+		m->stamp[mpn.n] = STAMP_FREE;
+}
+
+/* Frees a private frame. */
+static inline void machine_put(struct machine *m, mpn_t mpn)
+{
+	if (m->watch.unmapped)
+		m->watch.unmapped(m->watch.ctx, mpn);
+	machine_disown(m, mpn);
+	machine_untake(m, mpn);
+}
+
+/* Makes a taken frame the manager's own, and gives one back. */
+void machine_own_overhead(struct machine *m, mpn_t mpn);
+void machine_put_overhead(struct machine *m, mpn_t mpn);
 
 /* Fills a page of 4096 bytes with the contents that an id stands for: 0 is all zero. */
 void content_expand(uint64_t id, uint8_t *page);

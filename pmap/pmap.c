@@ -1,6 +1,5 @@
 #include "pmap/pmap.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -41,7 +40,7 @@ static int fault_unbacked(void *ctx, struct pmap *pmap, ppn_t ppn, enum access a
 	if (rc)
 		return rc;
 	host->machine.backing->zero(&host->machine, mpn);
-	pmap_map_private(pmap, ppn, mpn, 0);
+	pmap_map_private(pmap, ppn, mpn, PAGE_UNBACKED);
 	pmap->stats.zero_fills++;
 	pmap->vm->time_ns += host->cost.zero;
 	return 0;
@@ -66,31 +65,6 @@ int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err
 	return h->fault(h->ctx, pmap, ppn, access, err);
 }
 
-static void set_state(struct pmap *pmap, ppn_t ppn, pte_t entry)
-{
-	pmap->count[pte_state(pmap->pte[ppn.n])]--;
-	pmap->count[pte_state(entry)]++;
-	pmap->pte[ppn.n] = entry;
-}
-
-void pmap_map_private(struct pmap *pmap, ppn_t ppn, mpn_t mpn, pte_t flags)
-{
-	pte_t kept = pmap->pte[ppn.n] & PTE_LASTING;
-
-	assert(!pte_resident(pmap->pte[ppn.n]));
-	set_state(pmap, ppn, pte_make(PAGE_PRIVATE, mpn.n, kept | flags | PTE_R | PTE_W));
-	machine_own(&pmap->vm->host->machine, mpn, pmap->vm->id, ppn);
-}
-
-void pmap_unmap_private(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value)
-{
-	pte_t e = pmap->pte[ppn.n];
-
-	assert(pte_state(e) == PAGE_PRIVATE);
-	set_state(pmap, ppn, pte_make(state, value, e & PTE_LASTING));
-	machine_put(&pmap->vm->host->machine, pte_mpn(e));
-}
-
 void pmap_drop(struct pmap *pmap, ppn_t ppn)
 {
 	enum page_state state = pte_state(pmap->pte[ppn.n]);
@@ -98,7 +72,9 @@ void pmap_drop(struct pmap *pmap, ppn_t ppn)
 
 	if (h->drop)
 		h->drop(h->ctx, pmap, ppn);
-	set_state(pmap, ppn, pte_make(PAGE_UNBACKED, 0, PTE_LOGGED));
+	pmap->count[state]--;
+	pmap->count[PAGE_UNBACKED]++;
+	pmap->pte[ppn.n] = pte_make(PAGE_UNBACKED, 0, PTE_LOGGED);
 }
 
 int pmap_set_content(struct pmap *pmap, ppn_t ppn, uint64_t id, struct err *err)
@@ -136,10 +112,10 @@ uint32_t pmap_harvest_dirty(struct pmap *pmap, ppn_t first, uint32_t n,
 	return harvest(pmap, first, n, PTE_LOGGED, fn, arg);
 }
 
-uint32_t pmap_harvest_young(struct pmap *pmap, ppn_t first, uint32_t n,
-			    void (*fn)(void *arg, ppn_t ppn), void *arg)
+uint32_t pmap_harvest_accessed(struct pmap *pmap, ppn_t first, uint32_t n,
+			       void (*fn)(void *arg, ppn_t ppn), void *arg)
 {
-	return harvest(pmap, first, n, PTE_YOUNG, fn, arg);
+	return harvest(pmap, first, n, PTE_ACCESSED, fn, arg);
 }
 
 /* The part. */

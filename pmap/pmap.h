@@ -16,12 +16,13 @@
  * or writes point at bits 2..15, which are always 0, and so take the slow way
  * with the same test.
  *
- * A touch that hits sets ACCESSED and YOUNG, a write also DIRTY, CHANGED and
- * LOGGED. Each bit has one reader, which clears it: ACCESSED the victim
- * policy, YOUNG the samplers, DIRTY swap (against its copy of the page),
- * CHANGED sharing (against its hash), LOGGED the dirty log (migration).
- * YOUNG, CHANGED and LOGGED outlive the frame: they stay while a page is
- * swapped out. One host, one thread.
+ * A touch that hits sets ACCESSED, a write also DIRTY, CHANGED and LOGGED. Each
+ * bit has one reader, which clears it: ACCESSED the samplers, DIRTY swap
+ * (against its copy of the page), CHANGED sharing (against its hash), LOGGED
+ * the dirty log (migration). All but DIRTY outlive the frame: they stay while a
+ * page is swapped out. What victim policies know of use is kept by frame
+ * (machine.used, machine.stamp): it dies with the frame, and a hand that sweeps
+ * the frames finds it in order. One host, one thread.
  */
 #ifndef BALLAST_PMAP_PMAP_H
 #define BALLAST_PMAP_PMAP_H
@@ -35,15 +36,13 @@ enum access { ACCESS_READ = 0, ACCESS_WRITE = 1 };
 #define PTE_R	     (UINT64_C(1) << ACCESS_READ)
 #define PTE_W	     (UINT64_C(1) << ACCESS_WRITE)
 #define PTE_ACCESSED (UINT64_C(1) << 16)
-#define PTE_YOUNG    (UINT64_C(1) << 17)
 #define PTE_DIRTY    (UINT64_C(1) << 18)
 #define PTE_CHANGED  (UINT64_C(1) << 19)
 #define PTE_LOGGED   (UINT64_C(1) << 20)
 #define PTE_PINNED   (UINT64_C(1) << 21) /* must keep its frame: no victim */
 
-#define PTE_HIT	    (PTE_ACCESSED | PTE_YOUNG)
 #define PTE_STORE   (PTE_DIRTY | PTE_CHANGED | PTE_LOGGED)
-#define PTE_LASTING (PTE_YOUNG | PTE_CHANGED | PTE_LOGGED)
+#define PTE_LASTING (PTE_ACCESSED | PTE_CHANGED | PTE_LOGGED)
 
 /* What a PPN is. Closed: every switch over it names all. */
 enum page_state {
@@ -138,8 +137,14 @@ static inline pte_t pmap_peek(const struct pmap *pmap, ppn_t ppn)
 	return pmap->pte[ppn.n];
 }
 
-/* The slow way of pmap_touch(). */
+/* Makes a page resident with the right that the access needs. 0 or -errno, nothing changed. */
 int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err);
+
+/* What a reference does to an entry that allows it. */
+static inline pte_t pte_referenced(pte_t e, enum access access)
+{
+	return e | PTE_ACCESSED | (access == ACCESS_WRITE ? PTE_STORE : 0);
+}
 
 /*
  * One reference by the guest: may hand out a frame, unshare, swap in. ppn <
@@ -149,28 +154,46 @@ int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err
 MUST_CHECK static inline int pmap_touch(struct pmap *pmap, ppn_t ppn, enum access access,
 					struct err *err)
 {
-	pte_t e = pmap->pte[ppn.n];
-
-	if (unlikely(!((e >> access) & 1))) {
+	if (unlikely(!((pmap->pte[ppn.n] >> access) & 1))) {
 		int rc = pmap_fault(pmap, ppn, access, err);
 		if (rc)
 			return rc;
-		e = pmap->pte[ppn.n];
 	}
-	pmap->pte[ppn.n] = e | PTE_HIT | (access == ACCESS_WRITE ? PTE_STORE : 0);
-	struct machine *m = &pmap->vm->host->machine;
-	if (m->stamp)
-		m->stamp[pte_mpn(e).n] = m->now++;
+	pte_t e = pmap->pte[ppn.n];
+	pmap->pte[ppn.n] = pte_referenced(e, access);
+	machine_use(&pmap->vm->host->machine, pte_mpn(e));
 	return 0;
 }
 
-/* Mechanism calls: entry, counts and frame table change together. */
+/* Mechanism calls: entry, counts and frame table change together. Inline, as above. */
 
-/* A page without a frame becomes PRIVATE in a taken frame; lasting flags are kept. */
-void pmap_map_private(struct pmap *pmap, ppn_t ppn, mpn_t mpn, pte_t flags);
+/* A page without a frame, of that state, becomes PRIVATE in a taken frame. */
+static inline void pmap_map_private(struct pmap *pmap, ppn_t ppn, mpn_t mpn, enum page_state was)
+{
+	pte_t kept = pmap->pte[ppn.n] & PTE_LASTING;
 
-/* A PRIVATE page loses its frame, which is freed, and gets another state and value. */
-void pmap_unmap_private(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value);
+	pmap->count[was]--;
+	pmap->count[PAGE_PRIVATE]++;
+	pmap->pte[ppn.n] = pte_make(PAGE_PRIVATE, mpn.n, kept | PTE_R | PTE_W);
+	machine_own(&pmap->vm->host->machine, mpn, pmap->vm->id, ppn);
+}
+
+/*
+ * A PRIVATE page loses its frame and gets another state and value. The frame,
+ * which is returned, is taken and nobody's: to own anew or to machine_untake().
+ * For whoever watches the frames (swap): the watcher is not told.
+ */
+static inline mpn_t pmap_unmap_private(struct pmap *pmap, ppn_t ppn, enum page_state state,
+				       uint32_t value)
+{
+	pte_t e = pmap->pte[ppn.n];
+
+	pmap->count[PAGE_PRIVATE]--;
+	pmap->count[state]++;
+	pmap->pte[ppn.n] = pte_make(state, value, e & PTE_LASTING);
+	machine_disown(&pmap->vm->host->machine, pte_mpn(e));
+	return pte_mpn(e);
+}
 
 /* Forgets the page: it reads as zero from now on. Whatever it held is freed. */
 void pmap_drop(struct pmap *pmap, ppn_t ppn);
@@ -185,8 +208,8 @@ MUST_CHECK int pmap_set_content(struct pmap *pmap, ppn_t ppn, uint64_t id, struc
 uint32_t pmap_harvest_dirty(struct pmap *pmap, ppn_t first, uint32_t n,
 			    void (*fn)(void *arg, ppn_t ppn), void *arg);
 
-/* The same for pages touched since the last harvest (YOUNG). */
-uint32_t pmap_harvest_young(struct pmap *pmap, ppn_t first, uint32_t n,
-			    void (*fn)(void *arg, ppn_t ppn), void *arg);
+/* The same for pages touched since the last harvest (ACCESSED). */
+uint32_t pmap_harvest_accessed(struct pmap *pmap, ppn_t first, uint32_t n,
+			       void (*fn)(void *arg, ppn_t ppn), void *arg);
 
 #endif

@@ -57,8 +57,11 @@ int area_init(struct area *area, struct meter *meter, uint32_t slots, const char
 		area_fini(area);
 		return err_run(err, ENOMEM, "no memory for a swap area of %u slots", slots);
 	}
-	if (slots % CLUSTER) /* the last cluster's missing slots are taken for ever */
+	if (slots % CLUSTER) { /* the last cluster's missing slots are taken for ever */
 		area->map[slots / CLUSTER] = UINT64_MAX << (slots % CLUSTER);
+		bit_put(area->occupied, slots / CLUSTER, true);
+		area->empty--;
+	}
 	if (dir) {
 		area->fd = os_temp_file(dir);
 		if (area->fd < 0) {
@@ -101,24 +104,20 @@ static bool next_cluster(struct area *area)
 	return true;
 }
 
-uint32_t area_take(struct area *area)
+uint32_t area_take_elsewhere(struct area *area)
 {
 	if (area->taken == area->slots)
 		return SLOT_NONE;
-	if (area->map[area->cluster] == UINT64_MAX) {
-		bit_put(area->full, area->cluster, true);
-		if (!next_cluster(area))
-			return SLOT_NONE;
-	}
+	if (area->map[area->cluster] == UINT64_MAX && !next_cluster(area))
+		return SLOT_NONE;
 	uint64_t *word = &area->map[area->cluster];
 	unsigned bit = (unsigned)__builtin_ctzll(~*word);
-	if (!bit_get(area->occupied, area->cluster)) {
+	if (*word == 0) {
 		bit_put(area->occupied, area->cluster, true);
 		area->empty--;
 	}
 	*word |= UINT64_C(1) << bit;
-	if (*word == UINT64_MAX)
-		bit_put(area->full, area->cluster, true);
+	bit_put(area->full, area->cluster, *word == UINT64_MAX);
 	area->taken++;
 	return area->cluster * CLUSTER + bit;
 }
@@ -127,8 +126,9 @@ void area_put(struct area *area, uint32_t slot)
 {
 	uint32_t c = slot / CLUSTER;
 
+	if (area->map[c] == UINT64_MAX)
+		bit_put(area->full, c, false);
 	bit_put(area->map, slot, false);
-	bit_put(area->full, c, false);
 	if (area->map[c] == 0) {
 		bit_put(area->occupied, c, false);
 		area->empty++;

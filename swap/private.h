@@ -57,7 +57,23 @@ struct area {
 MUST_CHECK int area_init(struct area *area, struct meter *meter, uint32_t slots, const char *dir,
 			 const struct os_io *io, struct err *err);
 void area_fini(struct area *area);
-uint32_t area_take(struct area *area); /* SLOT_NONE when every slot is taken */
+
+/* The next free slot; SLOT_NONE when every slot is taken. */
+uint32_t area_take_elsewhere(struct area *area);
+
+static inline uint32_t area_take(struct area *area)
+{
+	uint64_t *word = &area->map[area->cluster];
+
+	/* Only where this neither begins nor fills a cluster do the summaries stay. */
+	if (unlikely(*word == 0 || !(~*word & (~*word - 1))))
+		return area_take_elsewhere(area);
+	unsigned bit = (unsigned)__builtin_ctzll(~*word);
+	*word |= UINT64_C(1) << bit;
+	area->taken++;
+	return area->cluster * 64 + bit;
+}
+
 void area_put(struct area *area, uint32_t slot);
 bool area_taken(const struct area *area, uint32_t slot);
 
@@ -66,5 +82,11 @@ MUST_CHECK int area_store(struct area *area, uint32_t slot, const struct machine
 			  struct err *err);
 MUST_CHECK int area_load(struct area *area, uint32_t slot, struct machine *m, mpn_t mpn,
 			 struct err *err);
+
+/* Neither bytes nor content ids exist: there is nothing to move. */
+static inline bool area_bare(const struct area *area, const struct machine *m)
+{
+	return (area->fd < 0) & !area->ids & !m->ids;
+}
 
 #endif

@@ -95,21 +95,30 @@ static void copies_shrink(struct swap *s)
 
 /* Swapping out. */
 
+/* A slot for one more page, from those that frames keep copies in if need be. */
+static uint32_t take_slot(struct swap *s)
+{
+	uint32_t slot = area_take(&s->area);
+
+	if (likely(slot != SLOT_NONE))
+		return slot;
+	copies_shrink(s);
+	return area_take(&s->area);
+}
+
 /* Writes the frame's page to some slot; on failure the page is as it was. */
 static int store(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
 {
 	int rc = -EIO;
 
 	for (int tries = 0; tries < STORE_TRIES; tries++) {
-		*slot = area_take(&s->area);
-		if (*slot == SLOT_NONE) {
-			copies_shrink(s);
-			*slot = area_take(&s->area);
-		}
+		*slot = take_slot(s);
 		if (*slot == SLOT_NONE)
 			return err_run(err, ENOSPC,
 				       "the swap area's %u slots are full: raise swap.size",
 				       s->area.slots);
+		if (area_bare(&s->area, &s->host->machine))
+			return 0;
 		rc = area_store(&s->area, *slot, &s->host->machine, mpn, err);
 		if (rc == 0)
 			return 0;
@@ -119,26 +128,66 @@ static int store(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
 	return rc;
 }
 
-static int evict(struct swap *s, mpn_t mpn, struct err *err)
+/* Finds the page a place of its own: it has none, or better ones are free. */
+static __attribute__((noinline)) int store_anew(struct swap *s, mpn_t mpn, uint32_t *slot,
+						struct err *err)
 {
-	const struct frame *f = &s->host->machine.frame[mpn.n];
-	struct vm *vm = s->host->vm[f->vm];
-	ppn_t ppn = {f->ppn};
-	uint32_t slot;
+	copy_drop(s, mpn);
+	return store(s, mpn, slot, err);
+}
 
-	if (s->copy[mpn.n] && !(pmap_peek(vm->pmap, ppn) & PTE_DIRTY)) {
-		slot = s->copy[mpn.n] - 1;
-	} else {
-		copy_drop(s, mpn);
-		int rc = store(s, mpn, &slot, err);
-		if (rc)
-			return rc;
-		s->vm[vm->id]->writes++;
-	}
+/*
+ * Writes a changed page over its old copy. That one is of no use any more, so
+ * nothing is lost if this fails and the page goes elsewhere.
+ */
+static int store_over(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
+{
+	if (area_store(&s->area, *slot, &s->host->machine, mpn, err) == 0)
+		return 0;
+	return store_anew(s, mpn, slot, err);
+}
+
+/*
+ * The page goes to its slot: unwritten if the copy there is good, over the copy
+ * if it is not and no cluster is free to write in sequence.
+ */
+static inline int evict(struct swap *s, mpn_t mpn, struct err *err)
+{
+	const struct frame f = s->host->machine.frame[mpn.n];
+	struct pmap *pmap = s->host->vm[f.vm]->pmap;
+	struct swap_vm *stats = s->vm[f.vm];
+	uint32_t slot = s->copy[mpn.n] - 1; /* SLOT_NONE without a copy */
+	/* Bits and not branches: whether a page is dirty is as good as random. */
+	bool none = slot == SLOT_NONE, dirty = pmap_peek(pmap, (ppn_t){f.ppn}) & PTE_DIRTY;
+	bool write = none | dirty;
+	int rc = 0;
+
+	if (unlikely(none | (dirty & (s->area.empty != 0))))
+		rc = store_anew(s, mpn, &slot, err);
+	else if (write & !area_bare(&s->area, &s->host->machine))
+		rc = store_over(s, mpn, &slot, err);
+	if (unlikely(rc))
+		return rc;
+	if (s->victim->unmapped)
+		s->victim->unmapped(s->victim_state, mpn);
 	s->copy[mpn.n] = 0; /* the slot is the page's now */
-	s->vm[vm->id]->outs++;
-	pmap_unmap_private(vm->pmap, ppn, PAGE_SWAPPED, slot);
+	stats->writes += write;
+	stats->outs++;
+	pmap_unmap_private(pmap, (ppn_t){f.ppn}, PAGE_SWAPPED, slot);
 	return 0;
+}
+
+/* Swaps out the page that the policy picks; its frame comes back taken, or MPN_NONE. */
+static mpn_t swap_replace(void *ctx, struct vm *needy, struct err *err)
+{
+	struct swap *s = ctx;
+	mpn_t mpn = s->victim->pick(s->victim_state);
+
+	if (unlikely(!mpn_valid(mpn) || evict(s, mpn, err)))
+		return MPN_NONE;
+	if (needy)
+		needy->time_ns += s->opts.write_time;
+	return mpn;
 }
 
 static uint32_t swap_reclaim(void *ctx, uint32_t want, struct vm *needy, struct err *err)
@@ -146,13 +195,11 @@ static uint32_t swap_reclaim(void *ctx, uint32_t want, struct vm *needy, struct 
 	struct swap *s = ctx;
 	uint32_t freed = 0;
 
-	while (freed < want) {
-		mpn_t mpn = s->victim->pick(s->victim_state);
-		if (!mpn_valid(mpn) || evict(s, mpn, err))
+	for (; freed < want; freed++) {
+		mpn_t mpn = swap_replace(s, needy, err);
+		if (!mpn_valid(mpn))
 			break;
-		freed++;
-		if (needy)
-			needy->time_ns += s->opts.write_time;
+		machine_untake(&s->host->machine, mpn);
 	}
 	return freed;
 }
@@ -169,13 +216,14 @@ static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access acces
 	int rc = host_take_frame(s->host, pmap->vm, &mpn, err);
 	if (rc)
 		return rc;
-	rc = area_load(&s->area, slot, &s->host->machine, mpn, err);
-	if (rc) {
+	if (!area_bare(&s->area, &s->host->machine))
+		rc = area_load(&s->area, slot, &s->host->machine, mpn, err);
+	if (unlikely(rc)) {
 		machine_untake(&s->host->machine, mpn);
 		err_prefix(err, "page %u is lost", ppn.n);
 		return rc;
 	}
-	pmap_map_private(pmap, ppn, mpn, 0);
+	pmap_map_private(pmap, ppn, mpn, PAGE_SWAPPED);
 	s->copy[mpn.n] = slot + 1;
 	s->vm[pmap->vm->id]->ins++;
 	pmap->vm->time_ns += s->opts.read_time;
@@ -195,8 +243,7 @@ static void frame_mapped(void *ctx, mpn_t mpn)
 {
 	struct swap *s = ctx;
 
-	if (s->victim->mapped)
-		s->victim->mapped(s->victim_state, mpn);
+	s->victim->mapped(s->victim_state, mpn);
 }
 
 static void frame_unmapped(void *ctx, mpn_t mpn)
@@ -311,6 +358,7 @@ static const struct part swap_part = {
 static const struct reclaimer swap_reclaimer = {
 	.policy = {"swap", "write pages that the victim policy picks to the swap area"},
 	.reclaim = swap_reclaim,
+	.replace = swap_replace,
 };
 
 static int victim_start(struct swap *s, const struct pmap_part *pmaps, struct err *err)
@@ -321,7 +369,7 @@ static int victim_start(struct swap *s, const struct pmap_part *pmaps, struct er
 	rng_init(&env.rng, (uint64_t)s->host->opts.seed, "swap victim", 0);
 	s->victim = v;
 	s->victim_state = calloc(1, v->state_size ? v->state_size : 1);
-	if (!s->victim_state || (v->stamps && machine_stamps(&s->host->machine)) ||
+	if (!s->victim_state || machine_track(&s->host->machine, v->track) ||
 	    (v->open && v->open(s->victim_state, &env)))
 		return err_run(err, ENOMEM, "no memory for victim policy %s", v->policy.name);
 	return 0;
@@ -356,7 +404,8 @@ int swap_open(struct host *host, struct pmap_part *pmaps, const struct swap_opts
 		return rc;
 	}
 	pmap_handle(pmaps, PAGE_SWAPPED, &(struct page_handler){swap_fault, swap_drop, s});
-	host->machine.watch = (struct frame_watch){frame_mapped, frame_unmapped, s};
+	host->machine.watch =
+		(struct frame_watch){s->victim->mapped ? frame_mapped : NULL, frame_unmapped, s};
 	stat_bind(&host->scope, swap_host_rows, s);
 	host_add_part(host, &swap_part, s);
 	host_add_reclaimer(host, &swap_reclaimer, s);

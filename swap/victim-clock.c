@@ -4,7 +4,8 @@
  */
 #include "swap/private.h"
 
-#define AHEAD 8 /* frames ahead of the hand whose entries are fetched */
+#include <endian.h>
+#include <string.h>
 
 struct clock_state {
 	struct victim_env env;
@@ -17,35 +18,64 @@ static int clock_open(void *state, const struct victim_env *env)
 	return 0;
 }
 
+#define GROUP 8 /* frames, a byte of machine.used each, that are looked at together */
+
+/*
+ * Passes up to GROUP frames: those touched lose their mark, the first untouched
+ * one is returned. Whether a page was touched is as good as random to the
+ * processor, so there is no branch on any one of them.
+ */
+static inline mpn_t pass_group(struct clock_state *s, uint8_t *used)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t marks;
+
+	memcpy(&marks, &used[s->hand], GROUP);
+	uint64_t untouched = ~le64toh(marks) & ones;
+	if (unlikely(!untouched)) {
+		memset(&used[s->hand], 0, GROUP);
+		s->hand += GROUP;
+		return MPN_NONE;
+	}
+	unsigned passed = (unsigned)__builtin_ctzll(untouched) / 8;
+	marks = htole64(le64toh(marks) & UINT64_MAX << 8 * passed);
+	memcpy(&used[s->hand], &marks, GROUP);
+	s->hand += passed + 1;
+	return (mpn_t){s->hand - 1};
+}
+
+/* One frame; the marks of other VMs' pages are not this hand's to clear. */
+static mpn_t pass_one(struct clock_state *s, uint8_t *used)
+{
+	mpn_t mpn = {s->hand++};
+	bool touched = used[mpn.n];
+
+	if (!victim_frame(&s->env, mpn))
+		return MPN_NONE;
+	used[mpn.n] = 0;
+	return touched ? MPN_NONE : mpn;
+}
+
 static mpn_t clock_pick(void *state)
 {
 	struct clock_state *s = state;
-	const struct pmap_part *pmaps = s->env.pmaps;
-	const struct frame *frame = pmaps->host->machine.frame;
-	const uint32_t frames = pmaps->host->machine.frames;
-	uint32_t hand = s->hand;
+	const struct machine *m = &s->env.host->machine;
 
-	/* Two laps see every page untouched once; if none is eligible, none exists. */
-	for (uint64_t i = 0; i < 2 * (uint64_t)frames; i++) {
-		mpn_t mpn = {hand};
-		hand = hand + 1 == frames ? 0 : hand + 1;
-		const struct frame ahead = frame[hand + AHEAD < frames ? hand + AHEAD : 0];
-		if (likely(frame_is_private(ahead)))
-			__builtin_prefetch(&pmaps->pte[ahead.vm][ahead.ppn], 1);
-		if (!victim_frame(&s->env, mpn))
-			continue;
-		pte_t *e = victim_entry(&s->env, mpn);
-		if (!(*e & (PTE_ACCESSED | PTE_PINNED))) {
-			s->hand = hand;
+	/* In two laps every page is seen untouched once; if none is eligible, none exists. */
+	for (uint64_t looks = 2 * (uint64_t)m->frames + GROUP; looks; looks--) {
+		if (s->hand == m->frames)
+			s->hand = 0;
+		bool group = s->hand + GROUP <= m->frames && !s->env.only;
+		mpn_t mpn = group ? pass_group(s, m->used) : pass_one(s, m->used);
+		if (mpn_valid(mpn) && likely(victim_eligible(&s->env, mpn)))
 			return mpn;
-		}
-		*e &= ~PTE_ACCESSED;
 	}
 	return MPN_NONE;
 }
 
 const struct victim victim_clock = {
 	.policy = {"clock", "second chance by accessed bits"},
+	.track = TRACK_USED,
 	.state_size = sizeof(struct clock_state),
 	.open = clock_open,
 	.pick = clock_pick,

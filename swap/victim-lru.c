@@ -194,7 +194,7 @@ static mpn_t lru_pick(void *state)
 
 const struct victim victim_lru = {
 	.policy = {"lru", "exactly the least recently used page"},
-	.stamps = true,
+	.track = TRACK_STAMPS,
 	.state_size = sizeof(struct lru_state),
 	.open = lru_open,
 	.close = lru_close,

@@ -164,7 +164,7 @@ static mpn_t s3fifo_pick(void *state)
 
 const struct victim victim_s3fifo = {
 	.policy = {"s3fifo", "small, main and ghost queues; quick to drop pages used once"},
-	.stamps = true,
+	.track = TRACK_STAMPS,
 	.state_size = sizeof(struct s3fifo_state),
 	.open = s3fifo_open,
 	.close = s3fifo_close,

@@ -18,7 +18,7 @@
 
 struct wsclock_state {
 	struct victim_env env;
-	uint32_t *used; /* [frames] the VM's time when the page was last seen touched */
+	uint32_t *seen; /* [frames] the VM's time when the page was last seen touched */
 	uint32_t hand;
 };
 
@@ -27,15 +27,15 @@ static int wsclock_open(void *state, const struct victim_env *env)
 	struct wsclock_state *s = state;
 
 	s->env = *env;
-	s->used = meter_alloc(&env->host->meter, env->host->machine.frames * sizeof *s->used);
-	return s->used ? 0 : -ENOMEM;
+	s->seen = meter_alloc(&env->host->meter, env->host->machine.frames * sizeof *s->seen);
+	return s->seen ? 0 : -ENOMEM;
 }
 
 static void wsclock_close(void *state)
 {
 	struct wsclock_state *s = state;
 
-	meter_free(&s->env.host->meter, s->used, s->env.host->machine.frames * sizeof *s->used);
+	meter_free(&s->env.host->meter, s->seen, s->env.host->machine.frames * sizeof *s->seen);
 }
 
 /* In 2^20 ns, a millisecond or so: 32 bits last for 52 days of a VM's time. */
@@ -50,7 +50,7 @@ static void wsclock_mapped(void *state, mpn_t mpn)
 {
 	struct wsclock_state *s = state;
 
-	s->used[mpn.n] = vm_time(s, mpn);
+	s->seen[mpn.n] = vm_time(s, mpn);
 }
 
 static mpn_t wsclock_pick(void *state)
@@ -61,19 +61,19 @@ static mpn_t wsclock_pick(void *state)
 	uint64_t tau = s->env.opts->wsclock_tau >> 20;
 	mpn_t oldest = MPN_NONE, dirty = MPN_NONE;
 
-	for (uint32_t i = 0, seen = 0; i < frames && seen < WINDOW; i++) {
+	for (uint32_t i = 0, looks = 0; i < frames && looks < WINDOW; i++) {
 		mpn_t mpn = {s->hand};
 		s->hand = s->hand + 1 == frames ? 0 : s->hand + 1;
 		if (!victim_eligible(&s->env, mpn))
 			continue;
-		seen++;
-		pte_t *e = victim_entry(&s->env, mpn);
-		if (*e & PTE_ACCESSED) {
-			*e &= ~PTE_ACCESSED;
-			s->used[mpn.n] = vm_time(s, mpn);
+		looks++;
+		if (host->machine.used[mpn.n]) {
+			host->machine.used[mpn.n] = 0;
+			s->seen[mpn.n] = vm_time(s, mpn);
 		}
-		uint32_t age = vm_time(s, mpn) - s->used[mpn.n];
-		if (age > tau && !(*e & PTE_DIRTY))
+		bool is_dirty = *victim_entry(&s->env, mpn) & PTE_DIRTY;
+		uint32_t age = vm_time(s, mpn) - s->seen[mpn.n];
+		if (age > tau && !is_dirty)
 			return mpn;
 		if (age > tau && !mpn_valid(dirty))
 			dirty = mpn;
@@ -87,6 +87,7 @@ static mpn_t wsclock_pick(void *state)
 
 const struct victim victim_wsclock = {
 	.policy = {"wsclock", "clock that spares pages used within wsclock_tau of the VM's time"},
+	.track = TRACK_USED,
 	.state_size = sizeof(struct wsclock_state),
 	.open = wsclock_open,
 	.close = wsclock_close,

@@ -2,13 +2,14 @@
  * The socket for victim policies: which page loses its frame.
  *
  * The contract. A policy sees frames and pmap entries and changes nothing but
- * the ACCESSED bit; swap does the evicting. pick() returns a frame for which
+ * machine.used; swap does the evicting. pick() returns a frame for which
  * victim_eligible() holds, or MPN_NONE when there is none; it may be asked
  * again for the same frame if the eviction failed. mapped() and unmapped()
  * tell of every private frame that comes and goes, whoever caused it; NULL
- * where the policy does not care. `stamps` asks for a time of last use per
- * frame (machine.stamp), which costs the replayer a store per reference;
- * without it a policy has the ACCESSED bits, as on real hardware.
+ * where the policy does not care. `track` asks for machine.used (a byte that a
+ * touch sets and the policy clears, the accessed bit of real hardware) or
+ * machine.stamp (the time of the last touch); either costs the replayer a store
+ * per reference.
  *
  * A new policy is one file like victim-random.c and one line in victims[].
  */
@@ -28,7 +29,7 @@ struct victim_env {
 
 struct victim {
 	struct policy policy;
-	bool stamps;
+	enum frame_track track;
 	size_t state_size; /* zeroed before open */
 	int (*open)(void *state,
 		    const struct victim_env *env); /* 0 or -ENOMEM; NULL: nothing to do */

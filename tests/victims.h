@@ -4,7 +4,7 @@
  *
  * There is no swap here: a page that loses its frame is dropped. The twin
  * decides from what the rig noted itself (when a frame was mapped and touched,
- * and how), never from the policy's stamps or the ACCESSED bits.
+ * and how), never from the policy's stamps or marks.
  */
 #ifndef BALLAST_TESTS_VICTIMS_H
 #define BALLAST_TESTS_VICTIMS_H
@@ -83,7 +83,7 @@ static inline void rig_open(struct rig *r, const struct victim *victim, mpn_t (*
 	rng_init(&r->env.rng, seed, "victim", 0);
 	rng_init(&r->rng, seed, "rig", 0);
 	r->state = calloc(1, victim->state_size ? victim->state_size : 1);
-	if (!r->state || (victim->stamps && machine_stamps(r->m)) ||
+	if (!r->state || machine_track(r->m, victim->track) ||
 	    (victim->open && victim->open(r->state, &r->env)))
 		abort();
 	r->m->watch = (struct frame_watch){rig_mapped, rig_unmapped, r};
@@ -203,7 +203,7 @@ static inline void rig_compare(const struct victim *victim, mpn_t (*twin)(struct
 		for (int step = 0; step < 40000 / TEST_SCALE; step++)
 			rig_step(&r, rig_shapes[i]);
 		CU_ASSERT_TRUE(r.picks > 4000 / TEST_SCALE);
-		CU_ASSERT_TRUE(!victim->stamps || r.renewals > 20 / TEST_SCALE);
+		CU_ASSERT_TRUE(victim->track != TRACK_STAMPS || r.renewals > 20 / TEST_SCALE);
 		rig_close(&r);
 	}
 }

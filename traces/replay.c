@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define BATCH_MAX (1u << 18) /* records a step takes at most, so that the driver gets a word in */
-#define AHEAD	  12	     /* records ahead whose pmap entries are fetched */
+#define CHUNK (1u << 16) /* records a step takes at most, so that the driver gets a word in */
+#define AHEAD 16	 /* records ahead whose pmap entries are fetched */
 
 struct replay_stats {
 	uint64_t refs, writes, skipped;
@@ -16,6 +16,8 @@ struct replay {
 	const rec_t *next, *end; /* what is left of the batch */
 	uint64_t words;		 /* taken from the source before the batch */
 	const rec_t *batch;
+	const rec_t *chunk_end; /* of the part of the batch that was looked through */
+	bool chunk_timed;	/* some record in it carries a time */
 	uint64_t tick_ns;
 	struct replay_stats stats;
 	uint64_t content; /* the last content id made up for a plain write, without an oracle */
@@ -133,84 +135,130 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 	return rc;
 }
 
+/* How many of n records begin before `until`, where each takes ref_ns. */
+static inline size_t records_until(uint64_t t, uint64_t until, uint64_t ref_ns, size_t n)
+{
+	if (t >= until)
+		return 0;
+	if (until - t >= n * ref_ns)
+		return n;
+	return (until - t + ref_ns - 1) / ref_ns;
+}
+
 /*
- * The hot path. Specialised by its constant argument; state that the loop
- * carries lives in locals and is written back around each slow() and at the
- * end.
+ * The hot path, over a chunk without deltas. References that hit are handled in
+ * the inner loop, which ends at whatever else comes along; time is counted by
+ * the run of records and not by the record. `track` is a constant where this
+ * is inlined.
  */
 static inline __attribute__((always_inline)) int loop(struct replay *r, struct vm *vm,
 						      const rec_t *end, uint64_t until,
-						      const bool stamps, struct err *err)
+						      const enum frame_track track, struct err *err)
 {
+	struct pmap *pmap = vm->pmap;
 	struct machine *m = &vm->host->machine;
-	pte_t *const pte = vm->pmap->pte;
+	pte_t *const pte = pmap->pte;
+	uint8_t *const used = m->used;
 	uint32_t *const stamp = m->stamp;
-	const uint64_t pages = vm->pages, ref_ns = vm->host->cost.ref, tick_ns = r->tick_ns;
+	const uint64_t pages = vm->pages, ref_ns = vm->host->cost.ref;
+	const ptrdiff_t ahead = r->end - end >= AHEAD ? AHEAD : 0; /* what lies behind the chunk */
 	const rec_t *rec = r->next;
-	uint64_t t = vm->time_ns, writes = 0, refs = 0;
-	uint32_t now = m->now;
+	uint64_t writes = 0, refs = 0;
 	int rc = STEP_MORE;
 
-	while (rec < end && t < until) {
-		const rec_t x = *rec;
-		const uint64_t page = rec_page(x);
-		const unsigned kind = rec_kind(x);
+	for (;;) {
+		const rec_t *start = rec;
+		const rec_t *stop =
+			rec + records_until(vm->time_ns, until, ref_ns, (size_t)(end - rec));
+		uint32_t now = m->now;
 
-		__builtin_prefetch(&pte[rec_page(rec + AHEAD < end ? rec[AHEAD] : x)], 1);
-		t += ref_ns + rec_delta(x) * tick_ns;
-		if (likely(page < pages)) {
+		for (; rec < stop; rec++) {
+			const rec_t x = *rec;
+			const uint64_t page = rec_page(x);
+			const unsigned kind = rec_kind(x);
+
+			__builtin_prefetch(&pte[rec_page(rec[ahead])], 1);
+			if (unlikely(page >= pages))
+				break;
 			const pte_t e = pte[page];
-			if (likely(e >> kind & 1)) {
-				pte[page] = e | PTE_HIT | (kind ? PTE_STORE : 0);
-				if (stamps)
-					stamp[pte_value(e)] = now++;
-				writes += kind;
-				refs++;
-				rec++;
-				continue;
-			}
+			if (unlikely(!(e >> kind & 1)))
+				break;
+			pte[page] = pte_referenced(e, (enum access)kind);
+			if (track == TRACK_USED)
+				used[pte_value(e)] = 1;
+			if (track == TRACK_STAMPS)
+				stamp[pte_value(e)] = now++;
+			writes += kind;
 		}
-		r->next = rec;
-		vm->time_ns = t;
 		m->now = now;
-		rc = slow(r, vm, err);
-		rec = r->next;
-		t = vm->time_ns;
-		now = m->now;
-		if (rc)
+		refs += (uint64_t)(rec - start);
+		vm->time_ns += (uint64_t)(rec - start) * ref_ns;
+		if (rec == stop)
+			break;
+		if (likely(rec_kind(*rec) <= REC_WRITE && rec_page(*rec) < pages)) {
+			/* Then the record comes round again, and hits. */
+			rc = pmap_fault(pmap, (ppn_t){(uint32_t)rec_page(*rec)},
+					(enum access)rec_kind(*rec), err);
+		} else {
+			vm->time_ns += ref_ns;
+			r->next = rec;
+			rc = slow(r, vm, err);
+			rec = r->next;
+		}
+		if (unlikely(rc))
 			break;
 	}
 	r->next = rec;
 	r->stats.refs += refs;
 	r->stats.writes += writes;
-	vm->time_ns = t;
-	m->now = now;
 	return rc;
 }
 
-static __attribute__((noinline)) int loop_stamps(struct replay *r, struct vm *vm, const rec_t *end,
-						 uint64_t until, struct err *err)
-{
-	return loop(r, vm, end, until, true, err);
-}
+typedef int loop_fn(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
+		    struct err *err);
 
-static __attribute__((noinline)) int loop_plain(struct replay *r, struct vm *vm, const rec_t *end,
-						uint64_t until, struct err *err)
-{
-	return loop(r, vm, end, until, false, err);
-}
-
-/* Where pages have bytes every write changes them, so nothing is a mere hit. */
-static int loop_bytes(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
+static int loop_plain(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
 		      struct err *err)
 {
-	while (r->next < end && vm->time_ns < until) {
-		vm->time_ns += vm->host->cost.ref + rec_delta(*r->next) * r->tick_ns;
-		int rc = slow(r, vm, err);
-		if (rc)
-			return rc;
+	return loop(r, vm, end, until, TRACK_NOTHING, err);
+}
+
+static int loop_used(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
+		     struct err *err)
+{
+	return loop(r, vm, end, until, TRACK_USED, err);
+}
+
+static int loop_stamps(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
+		       struct err *err)
+{
+	return loop(r, vm, end, until, TRACK_STAMPS, err);
+}
+
+/*
+ * One record at a time: where records carry times, or where pages have bytes,
+ * so that every write changes them.
+ */
+static int loop_careful(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
+			struct err *err)
+{
+	const bool bytes = vm->host->machine.bytes != NULL;
+	int rc = STEP_MORE;
+
+	while (r->next < end && vm->time_ns < until && rc == STEP_MORE) {
+		const rec_t x = *r->next;
+		vm->time_ns += vm->host->cost.ref + rec_delta(x) * r->tick_ns;
+		if (bytes || rec_kind(x) > REC_WRITE || rec_page(x) >= vm->pages) {
+			rc = slow(r, vm, err);
+			continue;
+		}
+		rc = pmap_touch(vm->pmap, (ppn_t){(uint32_t)rec_page(x)}, (enum access)rec_kind(x),
+				err);
+		r->stats.refs++;
+		r->stats.writes += rec_kind(x);
+		r->next++;
 	}
-	return STEP_MORE;
+	return rc;
 }
 
 static int next_batch(struct replay *r, struct err *err)
@@ -228,10 +276,19 @@ static int next_batch(struct replay *r, struct err *err)
 	return STEP_MORE;
 }
 
-/* At most BATCH_MAX words on; a wide record at the cut is still taken whole. */
-static const rec_t *step_end(const struct replay *r)
+/*
+ * Looks through the next part of the batch, all but the last AHEAD records of
+ * which have AHEAD more behind them. A wide record at its end is taken whole.
+ */
+static void next_chunk(struct replay *r)
 {
-	return r->end - r->next > BATCH_MAX ? r->next + BATCH_MAX : r->end;
+	size_t left = (size_t)(r->end - r->next), n = left > AHEAD ? left - AHEAD : left;
+	rec_t all = 0;
+
+	r->chunk_end = r->next + (n < CHUNK ? n : CHUNK);
+	for (const rec_t *rec = r->next; rec < r->chunk_end; rec++)
+		all |= *rec;
+	r->chunk_timed = rec_delta(all) != 0;
 }
 
 static int replay_step(void *state, struct vm *vm, uint64_t until, struct err *err)
@@ -243,13 +300,17 @@ static int replay_step(void *state, struct vm *vm, uint64_t until, struct err *e
 		int rc = next_batch(r, err);
 		if (rc)
 			return rc;
+		r->chunk_end = r->next;
 	}
+	if (r->next >= r->chunk_end)
+		next_chunk(r);
 	if (m->stamp && m->now > STAMP_LIMIT && machine_renew_stamps(m))
 		return err_run(err, ENOMEM, "no memory to renumber stamps");
-	if (m->bytes)
-		return loop_bytes(r, vm, step_end(r), until, err);
-	return m->stamp ? loop_stamps(r, vm, step_end(r), until, err)
-			: loop_plain(r, vm, step_end(r), until, err);
+	loop_fn *fn = m->bytes || r->chunk_timed ? loop_careful
+		      : m->used			 ? loop_used
+		      : m->stamp		 ? loop_stamps
+						 : loop_plain;
+	return fn(r, vm, r->chunk_end, until, err);
 }
 
 static void replay_close(void *state)

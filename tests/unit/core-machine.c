@@ -108,11 +108,17 @@ static void counts_add_up(void)
 			who[at] = FREE;
 		} else if (was == TAKEN) {
 			bool private = rng_below(&rng, 2);
-			machine_own(&m, (mpn_t){at}, private ? 7 : FRAME_OVERHEAD, (ppn_t){at});
+			if (private)
+				machine_own(&m, (mpn_t){at}, 7, (ppn_t){at});
+			else
+				machine_own_overhead(&m, (mpn_t){at});
 			who[at] = private ? PRIVATE : OVERHEAD;
 			CU_ASSERT_EQUAL(frame_is_private(m.frame[at]), private);
 		} else {
-			machine_put(&m, (mpn_t){at});
+			if (was == PRIVATE)
+				machine_put(&m, (mpn_t){at});
+			else
+				machine_put_overhead(&m, (mpn_t){at});
 			who[at] = FREE;
 		}
 		memset(n, 0, sizeof n);
@@ -151,10 +157,10 @@ static void the_watcher_hears_of_private_frames_alone(void)
 	m.watch = (struct frame_watch){on_mapped, on_unmapped, &w};
 	mpn_t a = machine_take(&m), b = machine_take(&m);
 	machine_own(&m, a, 1, (ppn_t){9});
-	machine_own(&m, b, FRAME_OVERHEAD, (ppn_t){0});
+	machine_own_overhead(&m, b);
 	CU_ASSERT_EQUAL(w.mapped[a.n], 1);
 	machine_put(&m, a);
-	machine_put(&m, b);
+	machine_put_overhead(&m, b);
 	CU_ASSERT_EQUAL(w.mapped[a.n], 101);
 	CU_ASSERT_EQUAL(w.mapped[b.n], 0);
 	machine_fini(&m);
@@ -219,16 +225,34 @@ static void stamps_follow_the_owner(void)
 
 	open_machine(&m);
 	CU_ASSERT_PTR_NULL(m.stamp);
-	CU_ASSERT_EQUAL(machine_stamps(&m), 0);
-	CU_ASSERT_EQUAL(machine_stamps(&m), 0); /* again is fine */
+	CU_ASSERT_EQUAL(machine_track(&m, TRACK_STAMPS), 0);
 	mpn_t a = machine_take(&m), b = machine_take(&m);
-	machine_own(&m, b, FRAME_OVERHEAD, (ppn_t){0});
+	machine_own_overhead(&m, b);
 	m.now = 17;
 	machine_own(&m, a, 0, (ppn_t){0});
 	CU_ASSERT_EQUAL(m.stamp[a.n], 17);
 	CU_ASSERT_EQUAL(m.stamp[b.n], STAMP_FREE); /* backs no page */
 	machine_put(&m, a);
 	CU_ASSERT_EQUAL(m.stamp[a.n], STAMP_FREE);
+	machine_fini(&m);
+	CU_ASSERT_EQUAL(meter.bytes, 0);
+}
+
+static void used_marks_die_with_the_frame(void)
+{
+	struct machine m;
+
+	open_machine(&m);
+	CU_ASSERT_EQUAL(machine_track(&m, TRACK_USED), 0);
+	mpn_t a = machine_take(&m);
+	machine_own(&m, a, 0, (ppn_t){0});
+	CU_ASSERT_EQUAL(m.used[a.n], 0);
+	machine_use(&m, a);
+	CU_ASSERT_EQUAL(m.used[a.n], 1);
+	machine_put(&m, a);
+	CU_ASSERT_EQUAL(machine_take(&m).n, a.n);
+	machine_own(&m, a, 1, (ppn_t){5});
+	CU_ASSERT_EQUAL(m.used[a.n], 0);
 	machine_fini(&m);
 	CU_ASSERT_EQUAL(meter.bytes, 0);
 }
@@ -241,7 +265,7 @@ static void renewal_keeps_the_order(void)
 	struct rng rng;
 
 	open_machine(&m);
-	CU_ASSERT_EQUAL(machine_stamps(&m), 0);
+	CU_ASSERT_EQUAL(machine_track(&m, TRACK_STAMPS), 0);
 	rng_init(&rng, test_seed(6), "renewal", 0);
 	for (uint32_t i = 0; i < 30; i++)
 		machine_own(&m, machine_take(&m), 0, (ppn_t){i});
@@ -273,4 +297,4 @@ TESTS("core/machine", {"high frames go first", high_frames_go_first},
       {"zones of any size", zones_of_any_size}, {"counts add up", counts_add_up},
       {"watcher", the_watcher_hears_of_private_frames_alone},
       {"audit finds damage", the_audit_finds_damage}, {"stamps", stamps_follow_the_owner},
-      {"renewal keeps the order", renewal_keeps_the_order})
+      {"used", used_marks_die_with_the_frame}, {"renewal keeps the order", renewal_keeps_the_order})
