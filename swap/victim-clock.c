@@ -60,6 +60,7 @@ static mpn_t clock_pick(void *state)
 {
 	struct clock_state *s = state;
 	const struct machine *m = &s->env.host->machine;
+	const uint32_t start = s->hand;
 
 	/* In two laps every page is seen untouched once; if none is eligible, none exists. */
 	for (uint64_t looks = 2 * (uint64_t)m->frames + GROUP; looks; looks--) {
@@ -70,6 +71,7 @@ static mpn_t clock_pick(void *state)
 		if (mpn_valid(mpn) && likely(victim_eligible(&s->env, mpn)))
 			return mpn;
 	}
+	s->hand = start;
 	return MPN_NONE;
 }
 

@@ -1,9 +1,12 @@
 #include "victims.h"
 
-/* The hand goes round; a page referenced since it last came by is spared this once. */
+/*
+ * The hand goes round; a page referenced since it last came by is spared this
+ * once. A hand that finds nothing stays where it was.
+ */
 static mpn_t clock_twin(struct rig *r)
 {
-	const uint32_t frames = r->m->frames;
+	const uint32_t frames = r->m->frames, start = r->hand;
 
 	for (uint32_t looked = 0; looked <= 2 * frames; looked++) {
 		uint32_t at = r->hand;
@@ -15,6 +18,7 @@ static mpn_t clock_twin(struct rig *r)
 			return (mpn_t){at};
 		r->noted[at].referenced = false;
 	}
+	r->hand = start;
 	return MPN_NONE;
 }
 
