@@ -14,7 +14,7 @@
 #define PAGES  60
 #define FRAMES 150 /* one VM fewer, and all pages have frames */
 #define SLOTS  400
-#define STEPS  (20000 / TEST_SCALE)
+#define STEPS  20000
 
 #define NEVER UINT64_MAX
 
