@@ -68,7 +68,7 @@ FUZZ_SECONDS ?= 30
 fuzz: | deps-build-fuzz
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) tests/fuzz/run.sh
 
-## make lint         clang-format, clang-tidy, cppcheck, shell syntax, layers
+## make lint         clang-format, clang-tidy, cppcheck, shell syntax, manual page, layers
 lint: | deps-build-lint-test
 	@tests/lint.sh
 
