@@ -1,6 +1,6 @@
 #!/bin/sh
 # Form and faults that tools find: clang-format, clang-tidy, cppcheck, shell
-# syntax, includes. Everything that git knows, or the files named. Says
+# syntax, manual page, includes. Everything that git knows, or the files named. Says
 # nothing when clean.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -38,5 +38,6 @@ done
 if command -v shellcheck >/dev/null 2>&1; then
 	shellcheck --severity=warning $scripts || bad=1
 fi
+mandoc -T lint -W warning docs/*.1 || bad=1
 tests/layers.sh || bad=1
 exit $bad

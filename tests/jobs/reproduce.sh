@@ -56,16 +56,22 @@ awk '
 	END { if (n < 20) { print "only " n " counts known from outside"; bad = 1 } exit bad }
 	' tests/data/misses.tsv "$curves.csv" || bad=1
 
-# A program that lies in another place, as after make install, from another
-# folder: it finds its data there. Without gnuplot: one line that names the
-# package, and the same rows.
-mkdir -p "$work/usr/bin" "$work/usr/share"
-cp "$ballast" "$work/usr/bin/"
-"$work/usr/bin/ballast" reproduce -o "$work/b" 2>"$work/err"
+# A program in another place finds its data there, from any folder, or says how
+# to get it. Without gnuplot: one line that names the package, and the same rows.
+mkdir -p "$work/alone/bin"
+cp "$ballast" "$work/alone/bin/"
+"$work/alone/bin/ballast" reproduce -o "$work/b" 2>"$work/err"
 rc=$?
 [ $rc = 1 ] && grep -q 'make install' "$work/err" || fail "without data: $(cat "$work/err")"
 [ -d "$work/b" ] && fail "without data: a folder is left behind"
-cp -R experiments "$work/usr/share/ballast"
+if [ "${BUILD:-build}" = build ]; then
+	(unset MAKEFLAGS && make -s install DESTDIR="$work" PREFIX=/usr) || fail "make install failed"
+	[ -s "$work/usr/share/man/man1/ballast.1" ] || fail "make install leaves no manual page"
+else # make would build with other flags
+	mkdir -p "$work/usr/bin" "$work/usr/share"
+	cp "$ballast" "$work/usr/bin/"
+	cp -R experiments "$work/usr/share/ballast"
+fi
 (cd / && PATH=/nonexistent "$work/usr/bin/ballast" reproduce -o "$work/b") >"$work/out" 2>"$work/err"
 rc=$?
 [ $rc = 1 ] || fail "without gnuplot: exit code $rc, not 1"
