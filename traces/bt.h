@@ -122,6 +122,7 @@ void bt_pack(ZSTD_CCtx *packer, const struct bt_records *records, uint64_t first
 struct bt_unpacked {
 	struct bt_block head;
 	uint32_t next, next_operand; /* what the next batch begins with */
+	bool narrow; /* expand without the machine's wide instructions: for comparison */
 	uint8_t bits[BT_BLOCK_RECORDS / 8];
 	uint8_t plane[BT_PLANES][BT_PLANE_MAX];
 };
