@@ -40,8 +40,8 @@ const char *bt_header_check(const struct bt_header *header)
 		return "the header names a form or a space that does not exist";
 	if (header->page_size != PAGE_SIZE)
 		return "the pages are not of 4096 bytes";
-	if (!header->vms || !header->tick_ns)
-		return "the header says 0 VMs or ticks of 0 ns";
+	if (!header->vms || header->vms > VMS_MAX || !header->tick_ns)
+		return "the header says 0 VMs, over 4096, or ticks of 0 ns";
 	if (!memchr(header->provenance, 0, sizeof header->provenance))
 		return "the header's text has no end";
 	return NULL;
@@ -54,7 +54,7 @@ const char *bt_footer_check(const struct bt_footer *footer, const struct bt_head
 		       "long";
 	if (!bt_sum_matches(footer->checksum, bt_footer_sum(footer, header)))
 		return "the totals at the end are damaged (checksum); make the trace anew";
-	if (footer->highest_page > REC_PAGE_MAX || !footer->vms ||
+	if (footer->highest_page > REC_PAGE_MAX || !footer->vms || footer->vms > VMS_MAX ||
 	    footer->records > footer->words || footer->words - footer->records > footer->records ||
 	    footer->writes > footer->records || footer->pages > footer->records)
 		return "the totals at the end contradict themselves";

@@ -4,9 +4,11 @@
 
 /*
  * Level 9 finds the long repeats of loops that level 3 misses: on traces of
- * programs the blocks unpack half as fast again and are two thirds the size.
+ * programs the blocks unpack half as fast again and are two thirds the size. It
+ * also takes its time over noise, which level 1 is quick to give up on.
  */
-#define LEVEL 9
+#define LEVEL	    9
+#define PROBE_LEVEL 1
 
 struct packing {
 	ZSTD_CCtx *packer;
@@ -20,11 +22,15 @@ struct packing {
 static void pack_plane(struct packing *p, unsigned plane)
 {
 	size_t n = bt_plane_bytes(p->block, plane), room = n - n / 8;
-	size_t packed = ZSTD_compressCCtx(p->packer, p->payload + p->used, room, p->raw, n, LEVEL);
+	uint8_t *out = p->payload + p->used;
+	size_t packed = ZSTD_compressCCtx(p->packer, out, room, p->raw, n, PROBE_LEVEL);
+
+	if (!ZSTD_isError(packed))
+		packed = ZSTD_compressCCtx(p->packer, out, room, p->raw, n, LEVEL);
 
 	if (ZSTD_isError(packed)) {
 		packed = n;
-		memcpy(p->payload + p->used, p->raw, n);
+		memcpy(out, p->raw, n);
 	}
 	p->block->stored[plane] = (uint32_t)packed;
 	p->used += packed;

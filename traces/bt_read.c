@@ -353,6 +353,10 @@ static int read_header(struct bt_source *s, struct err *err)
 	s->source.info.vms = h->vms;
 	s->source.info.tick_ns = h->tick_ns;
 	snprintf(s->source.info.provenance, sizeof s->source.info.provenance, "%s", h->provenance);
+	for (char *c = s->source.info.provenance; *c; c++) { /* it is printed to terminals */
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	}
 	return 0;
 }
 

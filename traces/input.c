@@ -388,19 +388,3 @@ int input_pread(struct input *in, void *buf, size_t n, uint64_t offset, struct e
 			       (unsigned long long)offset, strerror(-rc));
 	return 0;
 }
-
-int input_seek(struct input *in, uint64_t offset, struct err *err)
-{
-	if (in->mem) {
-		in->start = min_u64(offset, in->mem_bytes);
-	} else {
-		if (fseeko(in->file, (off_t)offset, SEEK_SET))
-			return err_run(err, errno, "%s: cannot seek: %s", in->name,
-				       strerror(errno));
-		in->start = in->end = 0;
-		in->stored_done = offset;
-		in->eof = in->stored_end = false;
-	}
-	in->offset = offset;
-	return 0;
-}

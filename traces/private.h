@@ -61,9 +61,6 @@ bool input_seekable(const struct input *in, uint64_t *size);
 bool input_in_memory(const struct input *in);
 MUST_CHECK int input_pread(struct input *in, void *buf, size_t n, uint64_t offset, struct err *err);
 
-/* Continues at a byte of a seekable input. */
-MUST_CHECK int input_seek(struct input *in, uint64_t offset, struct err *err);
-
 /* "NAME: at byte N: ..." and "NAME:LINE: ..."; both return -EINVAL. */
 int input_bad(const struct input *in, uint64_t offset, struct err *err, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);

@@ -10,7 +10,9 @@
  * before use, and a source that returned an error returns it again. The .bt
  * comes in two forms: columnar blocks under zstd, each with a checksum, and
  * an index at the end (readable from a pipe without it); or fixed 8-byte
- * records, mapped and lent in place.
+ * records, mapped and lent in place without a look at each: a batch ends with
+ * a whole record and a checksum at the end tells damage, but whoever replays
+ * must refuse kinds that do not exist, and bound pages, as with any source.
  */
 #ifndef BALLAST_TRACES_TRACES_H
 #define BALLAST_TRACES_TRACES_H

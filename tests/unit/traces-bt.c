@@ -154,6 +154,68 @@ static void test_hostile_heads(void)
 #undef REFUSED
 }
 
+/* Headers and footers whose sums are right, but what they say is not. */
+static void test_hostile_ends(void)
+{
+	const struct bt_header header = {.version = 1, .page_size = 4096, .vms = 1, .tick_ns = 1};
+	const struct bt_footer footer = {.magic = BT_FOOTER_MAGIC,
+					 .vms = 1,
+					 .records = 9,
+					 .words = 10,
+					 .writes = 9,
+					 .pages = 9};
+	struct bt_header h;
+	struct bt_footer f;
+
+#define HEADER(change)                                                                             \
+	h = header;                                                                                \
+	memcpy(h.magic, BT_MAGIC, BT_MAGIC_BYTES);                                                 \
+	change;                                                                                    \
+	h.checksum = bt_header_sum(&h)
+#define FOOTER(change)                                                                             \
+	f = footer;                                                                                \
+	change;                                                                                    \
+	f.checksum = bt_footer_sum(&f, &h)
+	HEADER(h.version = 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bt_header_check(&h), "newer"));
+	HEADER(h.form = 2);
+	CU_ASSERT_PTR_NOT_NULL(bt_header_check(&h));
+	HEADER(h.space = 2);
+	CU_ASSERT_PTR_NOT_NULL(bt_header_check(&h));
+	HEADER(h.page_size = 8192);
+	CU_ASSERT_PTR_NOT_NULL(bt_header_check(&h));
+	HEADER(h.vms = 0);
+	CU_ASSERT_PTR_NOT_NULL(bt_header_check(&h));
+	HEADER(h.vms = VMS_MAX + 1);
+	CU_ASSERT_PTR_NOT_NULL(bt_header_check(&h));
+	HEADER(h.tick_ns = 0);
+	CU_ASSERT_PTR_NOT_NULL(bt_header_check(&h));
+	HEADER(memset(h.provenance, 'x', sizeof h.provenance));
+	CU_ASSERT_PTR_NOT_NULL(bt_header_check(&h));
+	HEADER((void)0);
+	CU_ASSERT_PTR_NULL(bt_header_check(&h));
+	FOOTER((void)0);
+	CU_ASSERT_PTR_NULL(bt_footer_check(&f, &h));
+	FOOTER(f.magic++);
+	CU_ASSERT_PTR_NOT_NULL(bt_footer_check(&f, &h));
+	FOOTER(f.words = 8);
+	CU_ASSERT_PTR_NOT_NULL(bt_footer_check(&f, &h));
+	FOOTER(f.words = 19);
+	CU_ASSERT_PTR_NOT_NULL(bt_footer_check(&f, &h));
+	FOOTER(f.writes = 10);
+	CU_ASSERT_PTR_NOT_NULL(bt_footer_check(&f, &h));
+	FOOTER(f.pages = 10);
+	CU_ASSERT_PTR_NOT_NULL(bt_footer_check(&f, &h));
+	FOOTER(f.highest_page = REC_PAGE_MAX + 1);
+	CU_ASSERT_PTR_NOT_NULL(bt_footer_check(&f, &h));
+	FOOTER(f.vms = VMS_MAX + 1);
+	CU_ASSERT_PTR_NOT_NULL(bt_footer_check(&f, &h));
+	HEADER(h.tick_ns = 2); /* the footer of another file */
+	CU_ASSERT_PTR_NOT_NULL(bt_footer_check(&footer, &h));
+#undef HEADER
+#undef FOOTER
+}
+
 /* What the head cannot tell is found when the columns are unpacked. */
 static void test_hostile_columns(void)
 {
@@ -182,5 +244,5 @@ static void test_hostile_columns(void)
 }
 
 TESTS("traces/bt", {"round trips", test_round_trips}, {"columns left out", test_columns_left_out},
-      {"noise stays raw", test_noise_stays_raw}, {"hostile heads", test_hostile_heads},
-      {"hostile columns", test_hostile_columns})
+      {"noise stays raw", test_noise_stays_raw}, {"hostile ends", test_hostile_ends},
+      {"hostile heads", test_hostile_heads}, {"hostile columns", test_hostile_columns})
