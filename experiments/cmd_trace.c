@@ -1,6 +1,7 @@
 #include "experiments/cmd_trace.h"
 
 #include <errno.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,6 +50,12 @@ const char *trace_space_name(enum trace_space space)
 	return space == TRACE_VPN ? "vpn" : "ppn";
 }
 
+void trace_drop_stdout(void)
+{
+	__fpurge(stdout);
+	clearerr(stdout);
+}
+
 static int copy(struct source *source, struct writer *writer, struct err *err)
 {
 	struct progress bar;
@@ -90,5 +97,9 @@ int trace_write(struct source *source, const struct trace_info *info, const char
 			rc = writer_commit(writer, &err);
 	}
 	source_close(source);
-	return rc ? cmd_fail(&err) : 0;
+	if (!rc)
+		return 0;
+	if (strcmp(path, "-") == 0)
+		trace_drop_stdout();
+	return cmd_fail(&err);
 }

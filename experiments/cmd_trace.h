@@ -30,6 +30,9 @@ error_t trace_take_file(struct argp_state *state, const char **file, char *arg);
 int trace_write(struct source *source, const struct trace_info *info, const char *path,
 		const char *format);
 
+/* What is left for standard output after a write to it failed: nothing, so that it fails once. */
+void trace_drop_stdout(void);
+
 /* A progress_fn over a struct progress. */
 void trace_progress(void *progress, uint64_t done, uint64_t total);
 

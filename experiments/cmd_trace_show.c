@@ -232,7 +232,10 @@ int trace_cat(int argc, char **argv)
 		return cmd_fail(&err);
 	rc = cat(source, args.limit, &err);
 	source_close(source);
-	return rc ? cmd_fail(&err) : 0;
+	if (!rc)
+		return 0;
+	trace_drop_stdout();
+	return rc == -EPIPE ? 0 : cmd_fail(&err); /* | head has seen enough */
 }
 
 /* ---- stat ---------------------------------------------------------------- */

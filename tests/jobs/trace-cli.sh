@@ -100,6 +100,12 @@ trace import small.csv --vm 1 --space vpn -o one.bt
 trace info one.bt --json >one.json
 says one.json '"writes": 1' '"pages": 1' '"vms": 1' '"space": "vpn"'
 
+# A reader that has seen enough is no error to cat, and one line to export.
+trace cat sqlite.bt | head -n 1 >one.csv
+says one.csv 'page,op,time_ns'
+"$ballast" trace export --format u32 sqlite.bt -o - 2>err | head -c 4 >four
+[ "$(wc -l <err)" = 1 ] || fail "export into a closed pipe: $(cat err)"
+
 # lackey, from a pipe, renumbered.
 printf '==7== Lackey\nI  04001000,3\n L 1ffefff000,8\n M 1ffefffffc,8\nI  04001004,3\n' |
 	trace import --format lackey --renumber - -o l.bt

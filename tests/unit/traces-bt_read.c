@@ -166,6 +166,35 @@ static void test_totals(void)
 	words_free(&words);
 }
 
+/* The index names every block: its place, and the number of its first record. */
+static void test_index(void)
+{
+	struct words words;
+	struct bt_footer footer;
+	struct bt_index_entry entry;
+	struct bt_block block;
+	unsigned char *file;
+	struct rng rng;
+	size_t n;
+
+	rng_init(&rng, 5, "test", 0);
+	words = words_random(&rng, 3 * BT_BLOCK_RECORDS + 1, (struct shape){.pages = 50});
+	file = file_of(&words, "bt", &n);
+	memcpy(&footer, file + n - sizeof footer, sizeof footer);
+	CU_ASSERT_EQUAL(footer.index_entries, 4);
+	for (size_t i = 0; i < 4; i++) {
+		memcpy(&entry,
+		       file + footer.index_offset + sizeof(struct bt_index) + i * sizeof entry,
+		       sizeof entry);
+		CU_ASSERT_EQUAL(entry.first_record, i * BT_BLOCK_RECORDS);
+		memcpy(&block, file + entry.offset, sizeof block);
+		CU_ASSERT_EQUAL(block.magic, BT_BLOCK_MAGIC);
+		CU_ASSERT_EQUAL(block.first_record, entry.first_record);
+	}
+	words_free(&words);
+	free(file);
+}
+
 /* A fixed file with good sums whose last record lacks its operand. */
 static void test_operand_missing(void)
 {
@@ -242,5 +271,5 @@ static void test_nothing_left(void)
 
 TESTS("traces/bt_read", {"round trips", test_round_trips},
       {"every byte damaged", test_every_byte_damaged}, {"every length cut", test_every_length_cut},
-      {"totals", test_totals}, {"operand missing", test_operand_missing},
+      {"totals", test_totals}, {"index", test_index}, {"operand missing", test_operand_missing},
       {"errors stick", test_errors_stick}, {"nothing left", test_nothing_left})
