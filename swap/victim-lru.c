@@ -3,13 +3,12 @@
  *
  * A list that moves on every hit would cost four random writes a reference.
  * Instead each frame has a stamp, the number of its last reference. When
- * victims are wanted, the frames with the oldest stamps are gathered and sorted
- * into a queue. The argument: whatever is touched later gets a stamp newer than
- * all in the queue, so the first queued frame whose stamp has not changed is
- * the least recently used of all. Entries that were touched are skipped; an
- * empty queue is gathered anew. A page unpinned counts from the next gathering
- * on, unless it is touched. With an eighth of the frames gathered at a time, a
- * victim costs some ten stamps read in sequence.
+ * victims are wanted, the frames with stamps up to some limit are gathered and
+ * sorted into a queue. The argument: whatever is touched later gets a stamp
+ * beyond the limit, so the first queued frame whose stamp is still within it is
+ * the least recently used of all. Frames that were touched are skipped; an
+ * empty queue is gathered anew. With an eighth of the frames gathered at a
+ * time, a victim costs some ten stamps read in sequence.
  */
 #include "swap/private.h"
 
@@ -19,16 +18,23 @@
 
 #define SCAN_FRAMES 128 /* up to so many frames, a scan for the minimum is cheaper */
 #define SAMPLES	    512
+#define AHEAD	    4		     /* places in the queue */
+#define ORDER_LAST  (UINT32_MAX - 1) /* UINT32_MAX is a free frame's */
 #define RADIX_BITS  11
 #define RADIX	    (1u << RADIX_BITS)
 
 struct lru_state {
 	struct victim_env env;
-	uint64_t *queue, *spare; /* [room] order << 32 | MPN, oldest first; spare for sorting */
-	uint32_t room;
-	uint32_t head, n; /* queue[head..n) is still to be looked at */
-	uint32_t epoch;	  /* of the stamps in the queue */
+	uint32_t *queue, *spare; /* [frames] MPNs, least recently used first; spare for sorting */
+	uint32_t head, n;	 /* queue[head..n) is still to be looked at */
+	uint32_t limit;		 /* order up to which frames were queued */
+	uint32_t epoch;		 /* of the stamps at that time */
 };
+
+static size_t queue_bytes(const struct lru_state *s)
+{
+	return s->env.host->machine.frames * sizeof *s->queue;
+}
 
 static int lru_open(void *state, const struct victim_env *env)
 {
@@ -37,9 +43,8 @@ static int lru_open(void *state, const struct victim_env *env)
 	s->env = *env;
 	if (env->host->machine.frames <= SCAN_FRAMES)
 		return 0;
-	s->room = env->host->machine.frames / 4;
-	s->queue = meter_alloc(&env->host->meter, s->room * sizeof *s->queue);
-	s->spare = meter_alloc(&env->host->meter, s->room * sizeof *s->spare);
+	s->queue = meter_alloc(&env->host->meter, queue_bytes(s));
+	s->spare = meter_alloc(&env->host->meter, queue_bytes(s));
 	return s->queue && s->spare ? 0 : -ENOMEM;
 }
 
@@ -47,8 +52,8 @@ static void lru_close(void *state)
 {
 	struct lru_state *s = state;
 
-	meter_free(&s->env.host->meter, s->queue, s->room * sizeof *s->queue);
-	meter_free(&s->env.host->meter, s->spare, s->room * sizeof *s->spare);
+	meter_free(&s->env.host->meter, s->queue, queue_bytes(s));
+	meter_free(&s->env.host->meter, s->spare, queue_bytes(s));
 }
 
 /* The place of a frame in order of last use; free frames, whose stamp is 0, come last. */
@@ -79,102 +84,98 @@ static int by_order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The order below which about `share` of the used frames lie, from an even sample. */
-static uint32_t order_quantile(const struct machine *m, double share)
+/* The order up to which about `share` of the used frames from `floor` on lie, by a sample. */
+static uint32_t order_quantile(const struct machine *m, uint32_t floor, double share)
 {
 	uint32_t sample[SAMPLES], n = 0, stride = m->frames / SAMPLES + 1;
 
 	for (uint32_t i = 0; i < m->frames; i += stride) {
-		if (m->stamp[i] != STAMP_FREE)
+		if (m->stamp[i] != STAMP_FREE && order(m, i) >= floor)
 			sample[n++] = order(m, i);
 	}
 	uint32_t rank = (uint32_t)(share * n);
 	if (rank >= n)
-		return UINT32_MAX - 1;
+		return ORDER_LAST;
 	qsort(sample, n, sizeof sample[0], by_order);
 	return sample[rank];
 }
 
-/*
- * Queues every eligible frame up to *limit in order, unsorted. Where they
- * are more than there is room for, lowers *limit to half way down to the oldest
- * seen and says false; that one is eligible and stays, so it ends. Pages that
- * were mapped together and never touched are of one age.
- */
-static bool gather(struct lru_state *s, uint32_t *limit)
+/* Queues every frame from `floor` to s->limit in order, unsorted; without a branch on any. */
+static void gather(struct lru_state *s, uint32_t floor)
 {
 	const struct machine *m = &s->env.host->machine;
-	uint32_t oldest = *limit;
+	uint32_t n = 0;
 
-	s->head = s->n = 0;
 	for (uint32_t i = 0; i < m->frames; i++) {
-		if (order(m, i) > *limit || !victim_eligible(&s->env, (mpn_t){i}))
-			continue;
-		oldest = order(m, i) < oldest ? order(m, i) : oldest;
-		if (s->n == s->room) {
-			if (oldest == *limit)
-				continue; /* all of one age, of which there are enough */
-			*limit = oldest + (*limit - oldest) / 2;
-			return false;
-		}
-		s->queue[s->n++] = (uint64_t)order(m, i) << 32 | i;
+		s->queue[n] = i;
+		n += order(m, i) - floor <= s->limit - floor;
 	}
-	return true;
+	s->head = 0;
+	s->n = n;
 }
 
-static void radix_pass(const uint64_t *from, uint64_t *to, uint32_t n, unsigned shift)
+static void radix_pass(struct lru_state *s, unsigned shift)
 {
+	const struct machine *m = &s->env.host->machine;
 	uint32_t at[RADIX] = {0}, sum = 0;
 
-	for (uint32_t i = 0; i < n; i++)
-		at[from[i] >> shift & (RADIX - 1)]++;
+	for (uint32_t i = 0; i < s->n; i++)
+		at[order(m, s->queue[i]) >> shift & (RADIX - 1)]++;
 	for (uint32_t d = 0; d < RADIX; d++) {
 		uint32_t count = at[d];
 		at[d] = sum;
 		sum += count;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		to[at[from[i] >> shift & (RADIX - 1)]++] = from[i];
+	for (uint32_t i = 0; i < s->n; i++)
+		s->spare[at[order(m, s->queue[i]) >> shift & (RADIX - 1)]++] = s->queue[i];
+	uint32_t *sorted = s->spare;
+	s->spare = s->queue;
+	s->queue = sorted;
 }
 
-/* Sorts the queue by stamp; the passes cover only the bits in which stamps differ. */
+/* Sorts the queue; the passes cover only the bits in which orders differ. */
 static void sort_queue(struct lru_state *s)
 {
-	uint64_t all = 0, common = UINT64_MAX;
+	const struct machine *m = &s->env.host->machine;
+	uint32_t all = 0, common = UINT32_MAX;
 
 	for (uint32_t i = 0; i < s->n; i++) {
-		all |= s->queue[i];
-		common &= s->queue[i];
+		all |= order(m, s->queue[i]);
+		common &= order(m, s->queue[i]);
 	}
-	uint32_t differ = (uint32_t)((all ^ common) >> 32);
-	for (unsigned shift = 0; shift < 32 && differ >> shift; shift += RADIX_BITS) {
-		radix_pass(s->queue, s->spare, s->n, 32 + shift);
-		uint64_t *sorted = s->spare;
-		s->spare = s->queue;
-		s->queue = sorted;
-	}
+	for (unsigned shift = 0; shift < 32 && (all ^ common) >> shift; shift += RADIX_BITS)
+		radix_pass(s, shift);
 }
 
-static bool refill(struct lru_state *s)
+/* Queues the oldest eighth or so of the frames from `floor` on. */
+static void refill(struct lru_state *s, uint32_t floor)
 {
 	const struct machine *m = &s->env.host->machine;
 
-	for (double share = 0.125;; share *= 4) {
-		uint32_t limit = order_quantile(m, share);
-		while (!gather(s, &limit))
-			;
-		if (s->n || share >= 1)
-			break;
-	}
+	s->limit = order_quantile(m, floor, 0.125);
+	gather(s, floor);
 	sort_queue(s);
 	s->epoch = m->stamp_epoch;
-	return s->n > 0;
+}
+
+/* Victims lie anywhere: fetches the frame, then the entry, of those next in turn. */
+static inline void fetch_ahead(const struct lru_state *s)
+{
+	const struct frame *frame = s->env.host->machine.frame;
+
+	if (s->head + 2 * AHEAD >= s->n)
+		return;
+	__builtin_prefetch(&frame[s->queue[s->head + 2 * AHEAD]], 1);
+	const struct frame f = frame[s->queue[s->head + AHEAD]];
+	if (likely(frame_is_private(f)))
+		__builtin_prefetch(&s->env.pmaps->pte[f.vm][f.ppn], 1);
 }
 
 static mpn_t lru_pick(void *state)
 {
 	struct lru_state *s = state;
 	const struct machine *m = &s->env.host->machine;
+	uint32_t floor = 0;
 
 	if (m->frames <= SCAN_FRAMES)
 		return scan_for_oldest(s);
@@ -182,13 +183,15 @@ static mpn_t lru_pick(void *state)
 		s->head = s->n;
 	for (;;) {
 		for (; s->head < s->n; s->head++) {
-			uint64_t key = s->queue[s->head];
-			mpn_t mpn = {(uint32_t)key};
-			if (order(m, mpn.n) == key >> 32 && victim_eligible(&s->env, mpn))
+			mpn_t mpn = {s->queue[s->head]};
+			fetch_ahead(s);
+			if (order(m, mpn.n) <= s->limit && victim_eligible(&s->env, mpn))
 				return mpn;
 		}
-		if (!refill(s))
+		if (floor > ORDER_LAST)
 			return MPN_NONE;
+		refill(s, floor);
+		floor = s->limit + 1; /* if none of these may go, look at newer ones */
 	}
 }
 
