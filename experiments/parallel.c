@@ -14,8 +14,8 @@
 #define WORKERS_MAX 64
 
 struct message {
+	_Alignas(max_align_t) char result[PARALLEL_RESULT_MAX];
 	struct err err; /* of the task, exit_code 0 if it went well */
-	char result[PARALLEL_RESULT_MAX];
 };
 
 _Static_assert(sizeof(struct message) <= 4096, "written at once (PIPE_BUF)");
