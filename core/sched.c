@@ -69,11 +69,11 @@ static int run_vm(struct host *host, struct vm *vm, uint64_t next, struct err *e
 	uint64_t until = min_u64(next, HOST_TIME_MAX) + host->opts.quantum;
 	struct err why = {0};
 
-	if (vm->time_ns >= HOST_TIME_MAX)
-		return err_input(err, "vm %s: its virtual time passes 146 years: look at its times",
-				 vm->name);
 	until = max_u64(clock_next(&host->clock, until), vm->time_ns + 1);
 	int rc = vm->guest->step(vm->guest_state, vm, until, &why);
+	if (vm->time_ns >= HOST_TIME_MAX) /* before timers could be fired up to there */
+		return err_input(err, "vm %s: its virtual time passes 146 years: look at its times",
+				 vm->name);
 	if (vm->time_ns > host->stats.time_ns)
 		host->stats.time_ns = vm->time_ns;
 	if (rc == STEP_ENDED) {
