@@ -164,12 +164,14 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 	const ptrdiff_t ahead = r->end - end >= AHEAD ? AHEAD : 0; /* what lies behind the chunk */
 	const rec_t *rec = r->next;
 	uint64_t writes = 0, refs = 0;
+	size_t least = 0; /* records still to be done, whatever the time */
 	int rc = STEP_MORE;
 
 	for (;;) {
 		const rec_t *start = rec;
-		const rec_t *stop =
-			rec + records_until(vm->time_ns, until, ref_ns, (size_t)(end - rec));
+		const size_t left = rec < end ? (size_t)(end - rec) : 0; /* wide: past the end */
+		const size_t n = records_until(vm->time_ns, until, ref_ns, left);
+		const rec_t *stop = rec + (n > least ? n : least);
 		uint32_t now = m->now;
 
 		for (; rec < stop; rec++) {
@@ -196,10 +198,15 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 		if (rec == stop)
 			break;
 		if (likely(rec_kind(*rec) <= REC_WRITE && rec_page(*rec) < pages)) {
-			/* Then the record comes round again, and hits. */
+			/*
+			 * Then the record comes round again, and hits: at once, before
+			 * another VM could take the frame again.
+			 */
+			least = 1;
 			rc = pmap_fault(pmap, (ppn_t){(uint32_t)rec_page(*rec)},
 					(enum access)rec_kind(*rec), err);
 		} else {
+			least = 0;
 			vm->time_ns += ref_ns;
 			r->next = rec;
 			rc = slow(r, vm, err);
