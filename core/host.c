@@ -90,6 +90,8 @@ static const struct stat_row host_stat_rows[] = {
 	{"free", STAT_GAUGE, "frames", STAT(machine.free), true, "frames that nobody uses"},
 	{"private", STAT_GAUGE, "frames", STAT(machine.private_frames), true,
 	 "frames that back one page"},
+	{"shared", STAT_GAUGE, "frames", STAT(machine.shared), true,
+	 "frames mapped read-only by any number of pages"},
 	{"min_free", STAT_GAUGE, "frames", STAT(stats.min_free), false, "fewest free frames seen"},
 	{"reclaims", STAT_COUNTER, "1", STAT(stats.reclaims), true,
 	 "times that free frames ran short"},
@@ -293,6 +295,14 @@ void host_event(struct host *host, const struct vm *vm, const char *event, const
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
 	host->on_event(host->event_ctx, vm ? vm->time_ns : host->clock.now_ns, vm, event, reason);
+}
+
+void host_refresh(struct host *host)
+{
+	for (size_t i = 0; i < host->parts; i++) {
+		if (host->part[i].part->refresh)
+			host->part[i].part->refresh(host->part[i].ctx);
+	}
 }
 
 size_t host_audit(struct host *host, FILE *out)

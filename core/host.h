@@ -76,12 +76,23 @@ struct reclaimer {
 	mpn_t (*replace)(void *ctx, struct vm *needy, struct err *err);
 };
 
+/*
+ * Asked before a private page is written to swap. Whoever can do without the
+ * page's frame in another way (sharing: an equal page has one) may take the
+ * page out of its private frame and says true; then there is nothing to evict.
+ */
+struct screen {
+	bool (*settle)(void *ctx, struct vm *vm, ppn_t ppn);
+	void *ctx;
+};
+
 /* A part of the manager, as the host sees it. Hooks may be NULL. */
 struct part {
 	const char *name;
 	int (*vm_added)(void *ctx, struct vm *vm);    /* 0 or -errno: the VM is not added */
 	void (*vm_emptied)(void *ctx, struct vm *vm); /* gives back all the memory that it holds */
 	void (*vm_removed)(void *ctx, struct vm *vm); /* frees what vm_added made */
+	void (*refresh)(void *ctx);		      /* brings costly gauges up to date */
 	size_t (*audit)(void *ctx, FILE *out);	      /* recounts; returns violations */
 	void (*close)(void *ctx);		      /* last parts first */
 };
@@ -147,6 +158,7 @@ struct host {
 		void *ctx;
 	} reclaimer[HOST_RECLAIMERS_MAX];
 	size_t reclaimers;
+	struct screen screen; /* at most one */
 	struct host_stats stats;
 	struct stat_scope scope;
 	event_fn *on_event; /* optional */
@@ -195,6 +207,9 @@ MUST_CHECK static inline int host_take_frame(struct host *host, struct vm *vm, m
  * VM that fails otherwise fails alone and the run goes on and returns 0.
  */
 MUST_CHECK int host_run(struct host *host, struct err *err);
+
+/* To be called before statistics are read out. */
+void host_refresh(struct host *host);
 
 void host_event(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);

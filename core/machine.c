@@ -91,6 +91,37 @@ void machine_put_overhead(struct machine *m, mpn_t mpn)
 	machine_untake(m, mpn);
 }
 
+void machine_share(struct machine *m, mpn_t mpn)
+{
+	assert(frame_is_private(m->frame[mpn.n]));
+	if (m->watch.unmapped)
+		m->watch.unmapped(m->watch.ctx, mpn);
+	machine_disown(m, mpn);
+	m->frame[mpn.n] = (struct frame){0, FRAME_SHARED, 1};
+	m->shared++;
+}
+
+/* The frame is taken, and nobody's. Reads by its pages stamped it. */
+static void end_shared(struct machine *m, mpn_t mpn)
+{
+	assert(m->frame[mpn.n].vm == FRAME_SHARED && m->frame[mpn.n].refs == 1);
+	m->shared--;
+	if (m->stamp)
+		m->stamp[mpn.n] = STAMP_FREE;
+}
+
+void machine_unshare(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn)
+{
+	end_shared(m, mpn);
+	machine_own(m, mpn, vm, ppn);
+}
+
+void machine_put_shared(struct machine *m, mpn_t mpn)
+{
+	end_shared(m, mpn);
+	machine_untake(m, mpn);
+}
+
 static size_t zone_audit(const struct machine *m, const struct zone *z, FILE *out)
 {
 	size_t bad = 0;

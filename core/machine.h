@@ -30,10 +30,14 @@
 #define FRAME_SHARED   0xffff /* frame.vm of a frame mapped copy-on-write by several PPNs */
 
 struct frame {
-	uint32_t ppn;  /* private: the page that maps it; free: next free MPN of the zone */
+	uint32_t ppn;  /* private: the page that maps it; free: next free MPN of the zone;
+			  shared: a note of who shares (sharing) */
 	uint16_t vm;   /* VM id, FRAME_SHARED or FRAME_OVERHEAD */
-	uint16_t refs; /* 0 free, 1 private or overhead, PPNs that map it if shared */
+	uint16_t refs; /* 0 free, 1 private or overhead, PPNs that map it if shared: FRAME_MANY
+			  stands for that many or more, counted by who shares */
 };
+
+#define FRAME_MANY UINT16_MAX
 
 /* One page's frame: not free, shared or the manager's own. */
 static inline bool frame_is_private(struct frame f)
@@ -187,6 +191,13 @@ static inline void machine_put(struct machine *m, mpn_t mpn)
 	machine_disown(m, mpn);
 	machine_untake(m, mpn);
 }
+
+/* A private frame becomes a shared one, mapped by its one page so far. */
+void machine_share(struct machine *m, mpn_t mpn);
+
+/* A shared frame with one reference becomes private to (vm, ppn), or is freed. */
+void machine_unshare(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn);
+void machine_put_shared(struct machine *m, mpn_t mpn);
 
 /* Makes a taken frame the manager's own, and gives one back. */
 void machine_own_overhead(struct machine *m, mpn_t mpn);

@@ -104,6 +104,7 @@ static void row(struct recording *r, uint64_t now_ns)
 		each_column(r->host, r->series.out, put_name);
 		fputc('\n', r->series.out);
 	}
+	host_refresh(r->host);
 	r->any_row = true;
 	r->last_row_ns = now_ns;
 	put_time(r->series.out, now_ns);

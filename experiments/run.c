@@ -351,6 +351,7 @@ static const char *const vm_state_names[] = {"running", "ended", "failed"};
 
 json_t *run_summary(const struct run *run)
 {
+	host_refresh(run->host);
 	json_t *host = stat_json(&run->host->scope), *vms = json_object();
 
 	for (size_t i = 0; i < run->host->vms; i++) {
