@@ -1,5 +1,6 @@
 #include "pmap/pmap.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -22,6 +23,8 @@ static const struct stat_row pmap_stat_rows[] = {
 	 "first touches: a zeroed frame was handed out"},
 	{"private", STAT_GAUGE, "pages", STAT(count[PAGE_PRIVATE]), true,
 	 "pages in a frame of their own"},
+	{"shared", STAT_GAUGE, "pages", STAT(count[PAGE_SHARED]), true,
+	 "pages in a read-only frame that others may map too"},
 	{"swapped", STAT_GAUGE, "pages", STAT(count[PAGE_SWAPPED]), true, "pages in the swap area"},
 	{"unbacked", STAT_GAUGE, "pages", STAT(count[PAGE_UNBACKED]), false,
 	 "pages never touched, or dropped"},
@@ -40,6 +43,7 @@ static int fault_unbacked(void *ctx, struct pmap *pmap, ppn_t ppn, enum access a
 	if (rc)
 		return rc;
 	host->machine.backing->zero(&host->machine, mpn);
+	pmap->pte[ppn.n] |= PTE_CHANGED | PTE_RECENT;
 	pmap_map_private(pmap, ppn, mpn, PAGE_UNBACKED);
 	pmap->stats.zero_fills++;
 	pmap->vm->time_ns += host->cost.zero;
@@ -65,6 +69,48 @@ int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err
 	return h->fault(h->ctx, pmap, ppn, access, err);
 }
 
+static void set_state(struct pmap *pmap, ppn_t ppn, pte_t entry)
+{
+	pmap->count[pte_state(pmap->pte[ppn.n])]--;
+	pmap->count[pte_state(entry)]++;
+	pmap->pte[ppn.n] = entry;
+}
+
+void pmap_map_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn)
+{
+	pte_t e = pmap->pte[ppn.n];
+	struct machine *m = &pmap->vm->host->machine;
+
+	assert(pte_state(e) == PAGE_PRIVATE);
+	set_state(pmap, ppn, pte_make(PAGE_SHARED, mpn.n, (e & PTE_LASTING) | PTE_R));
+	if (mpn_eq(pte_mpn(e), mpn))
+		machine_share(m, mpn);
+	else
+		machine_put(m, pte_mpn(e));
+}
+
+void pmap_break_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn)
+{
+	pte_t e = pmap->pte[ppn.n];
+	struct machine *m = &pmap->vm->host->machine;
+
+	assert(pte_state(e) == PAGE_SHARED);
+	set_state(pmap, ppn, pte_make(PAGE_PRIVATE, mpn.n, (e & PTE_LASTING) | PTE_R | PTE_W));
+	if (mpn_eq(pte_mpn(e), mpn))
+		machine_unshare(m, mpn, pmap->vm->id, ppn);
+	else
+		machine_own(m, mpn, pmap->vm->id, ppn);
+}
+
+void pmap_unmap_shared(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value)
+{
+	const struct page_handler *h = &pmap->part->handler[PAGE_SHARED];
+
+	assert(pte_state(pmap->pte[ppn.n]) == PAGE_SHARED);
+	h->drop(h->ctx, pmap, ppn);
+	set_state(pmap, ppn, pte_make(state, value, pmap->pte[ppn.n] & PTE_LASTING));
+}
+
 void pmap_drop(struct pmap *pmap, ppn_t ppn)
 {
 	enum page_state state = pte_state(pmap->pte[ppn.n]);
@@ -72,9 +118,7 @@ void pmap_drop(struct pmap *pmap, ppn_t ppn)
 
 	if (h->drop)
 		h->drop(h->ctx, pmap, ppn);
-	pmap->count[state]--;
-	pmap->count[PAGE_UNBACKED]++;
-	pmap->pte[ppn.n] = pte_make(PAGE_UNBACKED, 0, PTE_LOGGED);
+	set_state(pmap, ppn, pte_make(PAGE_UNBACKED, 0, PTE_LOGGED));
 }
 
 int pmap_set_content(struct pmap *pmap, ppn_t ppn, uint64_t id, struct err *err)
@@ -87,6 +131,7 @@ int pmap_set_content(struct pmap *pmap, ppn_t ppn, uint64_t id, struct err *err)
 	rc = m->backing->set(m, pte_mpn(pmap->pte[ppn.n]), id);
 	if (rc)
 		return err_run(err, -rc, "no memory for page contents");
+	pmap->pte[ppn.n] &= ~PTE_UNNAMED;
 	return 0;
 }
 
@@ -178,7 +223,15 @@ static size_t audit_page(const struct pmap *pmap, uint32_t ppn, FILE *out)
 			ppn, pte_value(e));
 		return 1;
 	}
-	if (rights && pte_state(e) != PAGE_SHARED) {
+	if (pte_state(e) == PAGE_SHARED) {
+		if (pte_value(e) < m->frames && m->frame[pte_value(e)].vm == FRAME_SHARED &&
+		    m->frame[pte_value(e)].refs && !(e & PTE_W))
+			return 0;
+		fprintf(out, "pmap: vm %s page %u maps frame %u, which is not read-only\n",
+			vm->name, ppn, pte_value(e));
+		return 1;
+	}
+	if (rights) {
 		fprintf(out, "pmap: vm %s page %u is %s and may be touched\n", vm->name, ppn,
 			page_state_names[pte_state(e)]);
 		return 1;

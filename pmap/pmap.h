@@ -8,7 +8,7 @@
  *
  *   63          32 31   27 26   24 23       16 15         2 1 0
  *   +-------------+-------+-------+-----------+------------+-+-+
- *   | MPN or slot |   0   | state | flags     | always 0   |W|R|
+ *   | MPN or slot | note  | state | flags     | always 0   |W|R|
  *   +-------------+-------+-------+-----------+------------+-+-+
  *
  * R and W lie where the kinds of a record point: a reference of kind k may go
@@ -16,11 +16,12 @@
  * or writes point at bits 2..15, which are always 0, and so take the slow way
  * with the same test.
  *
- * A touch that hits sets ACCESSED, a write also DIRTY, CHANGED and LOGGED. Each
- * bit has one reader, which clears it: ACCESSED the samplers, DIRTY swap
- * (against its copy of the page), CHANGED sharing (against its hash), LOGGED
- * the dirty log (migration). All but DIRTY outlive the frame: they stay while a
- * page is swapped out. What victim policies know of use is kept by frame
+ * A touch that hits sets ACCESSED, a write also all of PTE_STORE. Each bit has
+ * one reader, which clears it: ACCESSED the samplers, DIRTY swap (against its
+ * copy of the page), CHANGED and RECENT sharing (against its hash; between its
+ * visits), LOGGED the dirty log (migration), UNNAMED whoever gives the frame a
+ * content id. A first frame comes CHANGED; the note is its reader's. All but
+ * DIRTY outlive the frame: they stay while a page is swapped out. What victim policies know of use is kept by frame
  * (machine.used, machine.stamp): it dies with the frame, and a hand that sweeps
  * the frames finds it in order. One host, one thread.
  */
@@ -40,9 +41,14 @@ enum access { ACCESS_READ = 0, ACCESS_WRITE = 1 };
 #define PTE_CHANGED  (UINT64_C(1) << 19)
 #define PTE_LOGGED   (UINT64_C(1) << 20)
 #define PTE_PINNED   (UINT64_C(1) << 21) /* must keep its frame: no victim */
+#define PTE_UNNAMED  (UINT64_C(1) << 22) /* written with who knows what: its content id is void */
+#define PTE_RECENT   (UINT64_C(1) << 23)
 
-#define PTE_STORE   (PTE_DIRTY | PTE_CHANGED | PTE_LOGGED)
-#define PTE_LASTING (PTE_ACCESSED | PTE_CHANGED | PTE_LOGGED)
+#define PTE_NOTE_SHIFT 27
+#define PTE_NOTE_MASK  (UINT64_C(31) << PTE_NOTE_SHIFT)
+
+#define PTE_STORE   (PTE_DIRTY | PTE_CHANGED | PTE_LOGGED | PTE_UNNAMED | PTE_RECENT)
+#define PTE_LASTING (PTE_ACCESSED | (PTE_STORE & ~PTE_DIRTY) | PTE_NOTE_MASK)
 
 /* What a PPN is. Closed: every switch over it names all. */
 enum page_state {
@@ -194,6 +200,22 @@ static inline mpn_t pmap_unmap_private(struct pmap *pmap, ppn_t ppn, enum page_s
 	machine_disown(&pmap->vm->host->machine, pte_mpn(e));
 	return pte_mpn(e);
 }
+
+/*
+ * A PRIVATE page becomes SHARED, read-only, in frame mpn: its own, which then
+ * is a shared one, or another shared frame, and its own is freed. Counting the
+ * frame's references is the caller's.
+ */
+void pmap_map_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn);
+
+/*
+ * A SHARED page becomes PRIVATE: in a taken frame, or in its shared one, whose
+ * last page it is. References are the caller's again.
+ */
+void pmap_break_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn);
+
+/* A SHARED page gives its frame up, through the handler's drop, for another state and value. */
+void pmap_unmap_shared(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value);
 
 /* Forgets the page: it reads as zero from now on. Whatever it held is freed. */
 void pmap_drop(struct pmap *pmap, ppn_t ppn);
