@@ -59,6 +59,8 @@ struct swap {
 	void *victim_state;
 	struct swap_vm **vm; /* [vms] by VM id */
 	size_t vms;
+	size_t shared_vm;     /* where the next search for a shared page begins: a VM */
+	uint32_t shared_page; /* and its page */
 };
 
 #define SWAP_STAT(field) offsetof(struct swap, field)
@@ -177,13 +179,84 @@ static inline int evict(struct swap *s, mpn_t mpn, struct err *err)
 	return 0;
 }
 
+/* The next page, round all VMs, that shares its frame; NULL if none does. */
+static struct pmap *next_shared(struct swap *s, ppn_t *ppn)
+{
+	for (size_t i = 0; s->host->machine.shared && i <= s->vms; i++) {
+		struct pmap *pmap = s->host->vm[s->shared_vm]->pmap;
+		for (; pmap->count[PAGE_SHARED] && s->shared_page < pmap->pages; s->shared_page++) {
+			ppn->n = s->shared_page;
+			if (pte_state(pmap_peek(pmap, *ppn)) == PAGE_SHARED)
+				return pmap;
+		}
+		s->shared_page = 0;
+		s->shared_vm = s->shared_vm + 1 == s->vms ? 0 : s->shared_vm + 1;
+	}
+	return NULL;
+}
+
+/* One page of a shared frame goes to a slot; the frame is free with the last of them. */
+static int evict_shared(struct swap *s, struct err *err)
+{
+	ppn_t ppn;
+	struct pmap *pmap = next_shared(s, &ppn);
+	uint32_t slot;
+
+	if (!pmap || s->victim == &victim_none)
+		return -ENOENT;
+	int rc = store(s, pte_mpn(pmap_peek(pmap, ppn)), &slot, err);
+	if (rc)
+		return rc;
+	s->vm[pmap->vm->id]->writes++;
+	s->vm[pmap->vm->id]->outs++;
+	pmap_unmap_shared(pmap, ppn, PAGE_SWAPPED, slot);
+	return 0;
+}
+
+static bool settled(const struct swap *s, mpn_t mpn)
+{
+	const struct frame f = s->host->machine.frame[mpn.n];
+	const struct screen *screen = &s->host->screen;
+
+	return screen->settle && screen->settle(screen->ctx, s->host->vm[f.vm], (ppn_t){f.ppn});
+}
+
+/*
+ * Evicts where frames may be shared: the screen may settle the victim, which
+ * need not free a frame at once. Shared frames have no owner for a policy to
+ * choose; where nothing else is left, their pages go one by one.
+ */
+static __attribute__((noinline)) mpn_t evict_beside_shared(struct swap *s, mpn_t mpn,
+							   struct err *err)
+{
+	struct machine *m = &s->host->machine;
+	const uint64_t before = m->free;
+
+	while (mpn_valid(mpn) && settled(s, mpn)) {
+		if (m->free > before)
+			return machine_take(m);
+		mpn = s->victim->pick(s->victim_state);
+	}
+	if (mpn_valid(mpn))
+		return evict(s, mpn, err) ? MPN_NONE : mpn;
+	while (m->free == before) {
+		if (evict_shared(s, err))
+			return MPN_NONE;
+	}
+	return machine_take(m);
+}
+
 /* Swaps out the page that the policy picks; its frame comes back taken, or MPN_NONE. */
 static mpn_t swap_replace(void *ctx, struct vm *needy, struct err *err)
 {
 	struct swap *s = ctx;
 	mpn_t mpn = s->victim->pick(s->victim_state);
 
-	if (unlikely(!mpn_valid(mpn) || evict(s, mpn, err)))
+	if (unlikely(s->host->machine.shared || s->host->screen.settle))
+		mpn = evict_beside_shared(s, mpn, err);
+	else if (unlikely(mpn_valid(mpn) && evict(s, mpn, err)))
+		mpn = MPN_NONE;
+	if (unlikely(!mpn_valid(mpn)))
 		return MPN_NONE;
 	if (needy)
 		needy->time_ns += s->opts.write_time;
