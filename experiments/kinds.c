@@ -2,17 +2,20 @@
 
 #include "experiments/run.h"
 #include "pmap/pmap.h"
+#include "sharing/sharing.h"
 #include "swap/swap.h"
 #include "traces/traces.h"
 
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	&host_section, &cost_section, &swap_section, &run_section, &gen_section, &vm_section, NULL,
+	&host_section, &cost_section, &share_section, &swap_section,
+	&run_section,  &gen_section,  &vm_section,    NULL,
 };
 
 const struct kind kinds[] = {
 	/* One line per kind of policy. */
 	{"victim", "which page loses its frame (swap.victim)", victims},
+	{"scan", "which page is looked at for sharing (share.scan)", scans},
 	{"thresholds", "when frames are reclaimed (host.thresholds)", thresholds_list},
 	{"backing", "where page contents live (host.backing)", backings},
 	{"translation", "how guest addresses become machine addresses (vm.NAME.translation)",

@@ -21,6 +21,8 @@ static const struct opt vm_options[] = {
 	 "instead of a trace: the name of a gen section"},
 	{"translation", OPT_CHOICE, VM(translation), "flat", 0, 0, translations,
 	 "how its addresses become machine addresses"},
+	{"share_group", OPT_STRING, VM(share_group), NULL, 0, 0, NULL,
+	 "VMs of a group share pages among themselves only; unset: the group of all such VMs"},
 	{NULL},
 };
 
@@ -46,6 +48,7 @@ struct run {
 	struct job *job;
 	const struct run_opts *opts;
 	struct host *host;
+	struct sharing *sharing; /* NULL: share.scan = none */
 	struct swap *swap;
 	struct oracle *oracle;
 	struct recording *recording;
@@ -179,6 +182,10 @@ static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
 		return rc;
 	if (pmap_part_new(run->host, &pmaps))
 		return err_run(err, ENOMEM, "no memory for a host");
+	rc = sharing_open(run->host, pmaps, job_section(run->job, &share_section), &run->sharing,
+			  err);
+	if (rc)
+		return rc;
 	return swap_open(run->host, pmaps, swap, (uint32_t)slots, &os_io, &run->swap, err);
 }
 
@@ -193,6 +200,8 @@ static int add_vm(struct run *run, size_t i, uint32_t pages, struct err *err)
 	if (rc)
 		return rc;
 	rc = vm_add(run->host, name, pages, &vm, err);
+	if (rc == 0)
+		rc = sharing_group(run->sharing, vm, opts->share_group, err);
 	if (rc) {
 		source_close(source);
 		return rc;

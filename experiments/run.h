@@ -1,9 +1,9 @@
 /*
  * A run: a job made into a host with its VMs, driven to its end, and told.
  *
- * The one place that knows every part: it opens machine, pmap and swap, finds
- * each VM's source of references, and resolves the sizes that a job leaves
- * out. What it writes (summary, series, events, resolved job) depends on job,
+ * The one place that knows every part: it opens machine, pmap, sharing and
+ * swap, finds each VM's source of references, and resolves the sizes that a job
+ * leaves out. What it writes (summary, series, events, resolved job) depends on job,
  * seed and version alone; figures of speed are printed and never written.
  */
 #ifndef BALLAST_EXPERIMENTS_RUN_H
@@ -11,6 +11,7 @@
 
 #include "core/job.h"
 #include "core/oracle.h"
+#include "sharing/sharing.h"
 #include "swap/swap.h"
 #include "traces/replay.h"
 
@@ -22,6 +23,7 @@ struct vm_opts {
 	int64_t trace_vm;
 	char *gen; /* a generator's section, instead of a trace */
 	const struct policy *translation;
+	char *share_group; /* NULL: the default group */
 };
 
 /* run { } */

@@ -126,7 +126,7 @@ void share_drop(void *ctx, struct pmap *pmap, ppn_t ppn)
 		PTE_CHANGED; /* nobody knows its contents but itself, wherever it goes */
 	if (refs_get(s, mpn) == 1) {
 		unlist(s, pmap, mpn);
-		machine_put(&s->host->machine, mpn);
+		machine_put_shared(&s->host->machine, mpn);
 		return;
 	}
 	leave(s, mpn);

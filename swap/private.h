@@ -5,7 +5,8 @@
 #include "swap/victim.h"
 
 extern const struct victim victim_random, victim_clock, victim_lru, victim_fifo, victim_wsclock,
-	victim_s3fifo, victim_none;
+	victim_s3fifo;
+extern const struct victim victim_none;
 
 /*
  * Lists of frames: doubly linked through two arrays indexed by MPN, for

@@ -1,9 +1,9 @@
 /*
- * A small host for tests: machine, pmap, swap and VMs with no guest in them,
- * whose pages the test touches itself.
+ * A small host for tests: machine, pmap, sharing, swap and VMs with no guest in
+ * them, whose pages the test touches itself.
  *
  * What a shape leaves out is: 16 frames, all of them high, backing ids,
- * thresholds none, victim lru, 256 slots, a disk that works.
+ * thresholds none, victim lru, 256 slots, a disk that works, scan none.
  */
 #ifndef BALLAST_TESTS_HOST_H
 #define BALLAST_TESTS_HOST_H
@@ -12,13 +12,14 @@
 
 #include "core/host.h"
 #include "pmap/pmap.h"
+#include "sharing/sharing.h"
 #include "swap/private.h"
 
 #include <string.h>
 
 struct test_shape {
 	uint32_t frames, low_frames, slots;
-	const char *backing, *thresholds, *victim;
+	const char *backing, *thresholds, *victim, *scan;
 	const struct os_io *io;
 	uint64_t seed, audit_ns, read_ns, write_ns, tau_ns;
 	bool no_swap; /* a machine and pmaps alone */
@@ -30,6 +31,8 @@ struct test_host {
 	struct pmap_part *pmaps;
 	struct swap *swap;
 	struct swap_opts swap_opts;
+	struct sharing *sharing; /* NULL with scan none */
+	struct share_opts share_opts;
 };
 
 static inline const struct policy *test_policy(const struct policy *const *list, const char *name,
@@ -68,6 +71,11 @@ static inline int test_host_open(struct test_host *t, struct test_shape s, struc
 	if (host_new(&opts, &cost, &t->host, err) || pmap_part_new(t->host, &t->pmaps))
 		abort();
 	t->m = &t->host->machine;
+	if (opt_defaults(&share_section, &t->share_opts))
+		abort();
+	t->share_opts.scan = test_policy(scans, s.scan, "none");
+	if (sharing_open(t->host, t->pmaps, &t->share_opts, &t->sharing, err))
+		abort();
 	if (s.no_swap)
 		return 0;
 	return swap_open(t->host, t->pmaps, &t->swap_opts, s.slots ? s.slots : 256,

@@ -54,12 +54,15 @@ static inline void twin_touch(struct twin *t, uint32_t page, bool write)
 		t->time_ns += FAULT_NS + (t->known[page] ? READ_NS : ZERO_NS);
 		if (t->resident == t->frames)
 			twin_evict(t);
+		if (!t->known[page])
+			t->bits[page] |= PTE_CHANGED | PTE_RECENT;
 		t->resident++;
 		t->in[page] = t->known[page] = true;
 	}
 	t->used[page] = ++t->uses;
 	if (write)
-		t->bits[page] |= PTE_DIRTY | PTE_CHANGED | PTE_LOGGED;
+		t->bits[page] |=
+			PTE_DIRTY | PTE_CHANGED | PTE_LOGGED | PTE_UNNAMED | PTE_RECENT;
 }
 
 static inline void twin_unmap(struct twin *t, uint32_t page, uint64_t pages)
@@ -87,8 +90,10 @@ static inline size_t twin_record(struct twin *t, const rec_t *word)
 		t->refs++;
 		t->writes += kind != REC_READ;
 		twin_touch(t, page, kind != REC_READ);
-		if (kind == REC_WRITE_ID)
+		if (kind == REC_WRITE_ID) {
 			t->id[page] = word[1];
+			t->bits[page] &= ~PTE_UNNAMED;
+		}
 		break;
 	case REC_DMA:
 		twin_touch(t, page, word[1] != 0);
