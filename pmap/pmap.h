@@ -21,9 +21,10 @@
  * copy of the page), CHANGED and RECENT sharing (against its hash; between its
  * visits), LOGGED the dirty log (migration), UNNAMED whoever gives the frame a
  * content id. A first frame comes CHANGED; the note is its reader's. All but
- * DIRTY outlive the frame: they stay while a page is swapped out. What victim policies know of use is kept by frame
- * (machine.used, machine.stamp): it dies with the frame, and a hand that sweeps
- * the frames finds it in order. One host, one thread.
+ * DIRTY outlive the frame: they stay while a page is swapped out. What victim
+ * policies know of use is kept by frame (machine.used, machine.stamp): it dies
+ * with the frame, and a hand that sweeps the frames finds it in order. One host,
+ * one thread.
  */
 #ifndef BALLAST_PMAP_PMAP_H
 #define BALLAST_PMAP_PMAP_H

@@ -61,8 +61,7 @@ static inline void twin_touch(struct twin *t, uint32_t page, bool write)
 	}
 	t->used[page] = ++t->uses;
 	if (write)
-		t->bits[page] |=
-			PTE_DIRTY | PTE_CHANGED | PTE_LOGGED | PTE_UNNAMED | PTE_RECENT;
+		t->bits[page] |= PTE_DIRTY | PTE_CHANGED | PTE_LOGGED | PTE_UNNAMED | PTE_RECENT;
 }
 
 static inline void twin_unmap(struct twin *t, uint32_t page, uint64_t pages)

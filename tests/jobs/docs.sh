@@ -126,17 +126,17 @@ done
 # Functions, files and folders that the documents name are there.
 for doc in README.md docs/*.md; do
 	for name in $(grep -o '`[a-z_0-9]*()`' "$doc" | tr -d '`()' | sort -u); do
-		grep -qE "\b$name\(" -r core pmap swap traces experiments --include='*.[ch]' ||
+		grep -qE "\b$name\(" -r core pmap sharing swap traces experiments --include='*.[ch]' ||
 			fail "$doc names $name(), which is not there"
 	done
-	for name in $(grep -oE '`(core|pmap|swap|traces|experiments|tests|docs)/[a-z0-9_./-]*`' "$doc" | tr -d '`'); do
+	for name in $(grep -oE '`(core|pmap|sharing|swap|traces|experiments|tests|docs)/[a-z0-9_./-]*`' "$doc" | tr -d '`'); do
 		[ -e "$name" ] || [ -e "$name.c" ] || grep -q "^/\* $name" "$doc" || fail "$doc names $name, which is not there"
 	done
 done
 
 # results.md lists every statistic, and no other; every column of a series is marked.
 "$build/ballast" run experiments/jobs/replay.job -s vm.a.trace=experiments/traces/sqlite.u32.zst \
-	--json -o "$work/run" >"$work/json" || fail "a run failed"
+	-s share.scan=sequential --json -o "$work/run" >"$work/json" || fail "a run failed"
 sed -n 's/^ *"\([a-z_]*\)": [^{].*/\1/p' "$work/json" | sort -u >"$work/stats"
 sed -n '/^## The host/,/^## Figures/s/^| `\([a-z_]*\)` .*/\1/p' docs/results.md | sort -u >"$work/listed"
 diff "$work/stats" "$work/listed" >"$work/diff" || fail "docs/results.md and --json: $(cat "$work/diff")"
