@@ -92,9 +92,9 @@ struct part {
 	int (*vm_added)(void *ctx, struct vm *vm);    /* 0 or -errno: the VM is not added */
 	void (*vm_emptied)(void *ctx, struct vm *vm); /* gives back all the memory that it holds */
 	void (*vm_removed)(void *ctx, struct vm *vm); /* frees what vm_added made */
-	void (*refresh)(void *ctx);		      /* brings costly gauges up to date */
 	size_t (*audit)(void *ctx, FILE *out);	      /* recounts; returns violations */
 	void (*close)(void *ctx);		      /* last parts first */
+	void (*refresh)(void *ctx);		      /* brings costly gauges up to date */
 };
 
 enum step { STEP_MORE = 0, STEP_ENDED = 1 };
