@@ -34,8 +34,7 @@ script_of() {
 		if (tag == "sh") {
 			skip = $2 ~ /^needs=/ ? substr($2, 7) : ""
 			print "echo " quote(doc ":" NR) " >&3"
-			if (skip) print "command -v " skip " >/dev/null && {"
-			else print "{"
+			print skip ? "if command -v " skip " >/dev/null; then" : "if true; then"
 			last = NR
 		} else if (tag == "output") {
 			printf "" > (out "/" last ".want")
@@ -46,7 +45,7 @@ script_of() {
 		next
 	}
 	tag && /^```$/ {
-		if (tag == "sh") print "} >" out "/" last ".got"
+		if (tag == "sh") print "fi >" out "/" last ".got"
 		if (tag == "diff") print "END_OF_DIFF"
 		if (tag == "c" && file) print "END_OF_C"
 		tag = file = ""
