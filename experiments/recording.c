@@ -12,12 +12,22 @@ struct table {
 	size_t size;
 };
 
+/*
+ * Where no interval is given, rows start close together; when there are
+ * ROWS_MAX of them every second one goes and the interval doubles, so that a
+ * run of any length leaves between ROWS_MAX / 2 and ROWS_MAX rows.
+ */
+#define ROWS_MAX      1024
+#define FIRST_AUTO_NS 1000000
+
 struct recording {
 	struct host *host;
 	struct timer timer;
 	uint64_t sample_ns, last_row_ns;
-	bool any_row;
-	struct table series, events;
+	bool automatic; /* sample_ns doubles */
+	char **row;	/* [rows] lines of series.csv, the first one names the columns */
+	size_t rows, room;
+	struct table events;
 	struct err err; /* the first failure */
 };
 
@@ -97,27 +107,68 @@ static void each_column(const struct host *host, FILE *out, each_stat *each)
 	}
 }
 
-static void row(struct recording *r, uint64_t now_ns)
+static int add_line(struct recording *r, char *line)
 {
-	if (!r->any_row) {
-		fputs("time_s", r->series.out);
-		each_column(r->host, r->series.out, put_name);
-		fputc('\n', r->series.out);
+	if (r->rows == r->room) {
+		size_t room = r->room ? 2 * r->room : 64;
+		char **grown = realloc(r->row, room * sizeof *grown);
+		if (!grown)
+			return -ENOMEM;
+		r->row = grown;
+		r->room = room;
 	}
-	host_refresh(r->host);
-	r->any_row = true;
+	r->row[r->rows++] = line;
+	return 0;
+}
+
+/* The header or a row: time, and each column through `each`. */
+static void add_row(struct recording *r, uint64_t now_ns, each_stat *each)
+{
+	struct table line;
+
+	if (table_open(&line)) {
+		err_run(&r->err, ENOMEM, "no memory for results");
+		return;
+	}
+	if (each == put_name)
+		fputs("time_s", line.out);
+	else
+		put_time(line.out, now_ns);
+	each_column(r->host, line.out, each);
+	fputc('\n', line.out);
+	if (fclose(line.out) || add_line(r, line.text)) {
+		free(line.text);
+		err_run(&r->err, ENOMEM, "no memory for results");
+	}
 	r->last_row_ns = now_ns;
-	put_time(r->series.out, now_ns);
-	each_column(r->host, r->series.out, put_value);
-	fputc('\n', r->series.out);
+}
+
+/* Every second row goes; the header and the first row stay. */
+static void thin_out(struct recording *r)
+{
+	size_t kept = 1;
+
+	for (size_t i = 1; i < r->rows; i++) {
+		if (i % 2 == 1)
+			r->row[kept++] = r->row[i];
+		else
+			free(r->row[i]);
+	}
+	r->rows = kept;
+	r->sample_ns *= 2;
 }
 
 static void row_due(struct clock *clk, struct timer *timer, void *arg)
 {
 	struct recording *r = arg;
 
-	row(r, clk->now_ns);
-	if (timer_add(clk, timer, clk->now_ns + r->sample_ns))
+	if (r->rows == 0)
+		add_row(r, 0, put_name);
+	add_row(r, clk->now_ns, put_value);
+	if (r->automatic && r->rows == ROWS_MAX)
+		thin_out(r);
+	/* A multiple of the interval, also after it doubled. */
+	if (timer_add(clk, timer, (clk->now_ns / r->sample_ns + 1) * r->sample_ns))
 		err_run(&r->err, ENOMEM, "no memory for a timer");
 }
 
@@ -139,10 +190,10 @@ int recording_new(struct host *host, uint64_t sample_ns, struct recording **out,
 	if (!r)
 		return err_run(err, ENOMEM, "no memory for results");
 	r->host = host;
-	r->sample_ns = sample_ns;
+	r->automatic = sample_ns == 0;
+	r->sample_ns = sample_ns ? sample_ns : FIRST_AUTO_NS;
 	timer_init(&r->timer, row_due, r);
-	if (table_open(&r->series) || table_open(&r->events) ||
-	    timer_add(&host->clock, &r->timer, 0)) {
+	if (table_open(&r->events) || timer_add(&host->clock, &r->timer, 0)) {
 		recording_free(r);
 		return err_run(err, ENOMEM, "no memory for results");
 	}
@@ -159,7 +210,9 @@ void recording_free(struct recording *r)
 		return;
 	r->host->on_event = NULL;
 	timer_cancel(&r->host->clock, &r->timer);
-	table_close(&r->series);
+	for (size_t i = 0; i < r->rows; i++)
+		free(r->row[i]);
+	free(r->row);
 	table_close(&r->events);
 	free(r);
 }
@@ -167,9 +220,11 @@ void recording_free(struct recording *r)
 int recording_finish(struct recording *r, struct err *err)
 {
 	timer_cancel(&r->host->clock, &r->timer);
-	if (!r->any_row || r->last_row_ns != r->host->stats.time_ns)
-		row(r, r->host->stats.time_ns);
-	if (fflush(r->series.out) || fflush(r->events.out))
+	if (r->rows == 0)
+		add_row(r, 0, put_name);
+	if (r->rows == 1 || r->last_row_ns != r->host->stats.time_ns)
+		add_row(r, r->host->stats.time_ns, put_value);
+	if (fflush(r->events.out))
 		err_run(&r->err, ENOMEM, "no memory for results");
 	if (!r->err.exit_code)
 		return 0;
@@ -191,8 +246,14 @@ static int write_text(const char *dir, const char *name, const char *text, size_
 
 int recording_write(const struct recording *r, const char *dir, struct err *err)
 {
-	int rc = write_text(dir, "series.csv", r->series.text, r->series.size, err);
+	struct draft *draft;
+	int rc = outdir_open(dir, "series.csv", &draft, err);
 
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < r->rows; i++)
+		fputs(r->row[i], draft_stream(draft));
+	rc = draft_commit(draft, err);
 	return rc ? rc : write_text(dir, "events.csv", r->events.text, r->events.size, err);
 }
 

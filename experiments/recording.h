@@ -14,7 +14,10 @@
 
 struct recording;
 
-/* Hooks itself into the host's clock and events. */
+/*
+ * Hooks itself into the host's clock and events. sample_ns is the time between
+ * rows; 0 chooses one that leaves 500 to 1000 rows, however long the run.
+ */
 MUST_CHECK int recording_new(struct host *host, uint64_t sample_ns, struct recording **recording,
 			     struct err *err);
 void recording_free(struct recording *recording);

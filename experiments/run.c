@@ -33,8 +33,8 @@ const struct opt_section vm_section = {
 #define RUN(field) offsetof(struct run_opts, field)
 
 static const struct opt run_options[] = {
-	{"sample", OPT_TIME, RUN(sample), "1s", 1, 0, NULL,
-	 "virtual time between rows of series.csv"},
+	{"sample", OPT_TIME, RUN(sample), "0", 0, 0, NULL,
+	 "virtual time between rows of series.csv; 0: so that there are 500 to 1000"},
 	{"oracle", OPT_BOOL, RUN(oracle), "off", 0, 0, NULL,
 	 "compare every page with what was written to it, at the end (host.backing = ram)"},
 	{NULL},

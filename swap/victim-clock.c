@@ -18,6 +18,7 @@ static int clock_open(void *state, const struct victim_env *env)
 	return 0;
 }
 
+#define AHEAD 8 /* frames */
 #define GROUP 8 /* frames, a byte of machine.used each, that are looked at together */
 
 /*
@@ -56,12 +57,33 @@ static mpn_t pass_one(struct clock_state *s, uint8_t *used)
 	return touched ? MPN_NONE : mpn;
 }
 
+/*
+ * Fetches the entry of a page that the hand will likely stop at, some picks from
+ * now. (Always inline: gcc takes a function that only prefetches for one that
+ * does nothing.)
+ */
+static inline __attribute__((always_inline)) void fetch_ahead(const struct clock_state *s,
+							      const struct machine *m)
+{
+	const uint32_t at = s->hand + AHEAD;
+	uint64_t marks;
+
+	if (at + GROUP > m->frames)
+		return;
+	memcpy(&marks, &m->used[at], GROUP);
+	marks = ~le64toh(marks) & UINT64_C(0x0101010101010101);
+	const struct frame f = m->frame[at + (marks ? (unsigned)__builtin_ctzll(marks) / 8 : 0)];
+	if (likely(frame_is_private(f)))
+		__builtin_prefetch(&s->env.pmaps->pte[f.vm][f.ppn], 1);
+}
+
 static mpn_t clock_pick(void *state)
 {
 	struct clock_state *s = state;
 	const struct machine *m = &s->env.host->machine;
 	const uint32_t start = s->hand;
 
+	fetch_ahead(s, m);
 	/* In two laps every page is seen untouched once; if none is eligible, none exists. */
 	for (uint64_t looks = 2 * (uint64_t)m->frames + GROUP; looks; looks--) {
 		if (s->hand == m->frames)
