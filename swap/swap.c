@@ -108,6 +108,18 @@ static uint32_t take_slot(struct swap *s)
 	return area_take(&s->area);
 }
 
+static int area_full(const struct swap *s, struct err *err)
+{
+	if (s->retired)
+		return err_run(
+			err, ENOSPC,
+			"the swap area's %u slots are full, %llu of them given up after failed "
+			"writes: look at its disk, or set swap.dir",
+			s->area.slots, (unsigned long long)s->retired);
+	return err_run(err, ENOSPC, "the swap area's %u slots are full: raise swap.size",
+		       s->area.slots);
+}
+
 /* Writes the frame's page to some slot; on failure the page is as it was. */
 static int store(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
 {
@@ -116,9 +128,7 @@ static int store(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
 	for (int tries = 0; tries < STORE_TRIES; tries++) {
 		*slot = take_slot(s);
 		if (*slot == SLOT_NONE)
-			return err_run(err, ENOSPC,
-				       "the swap area's %u slots are full: raise swap.size",
-				       s->area.slots);
+			return area_full(s, err);
 		if (area_bare(&s->area, &s->host->machine))
 			return 0;
 		rc = area_store(&s->area, *slot, &s->host->machine, mpn, err);

@@ -238,6 +238,8 @@ static void disk_full_until_no_slot_is_left(void)
 		CU_ASSERT_EQUAL(pmap_touch(w.vm[0]->pmap, (ppn_t){PAGES - 1}, ACCESS_READ, &err),
 				-ENOMEM);
 	CU_ASSERT_EQUAL(retired(&w), SLOTS);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "given up"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "look at its disk"));
 	failed(&w, 0, &err);
 	steps(&w, STEPS);
 	read_all(&w);
