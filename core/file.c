@@ -14,9 +14,9 @@
 /*
  * The one table of the program that is not part of an object: a signal handler
  * has no other way to find the drafts. A path is written only while its slot is
- * CLAIMED, and unlinked only while it is ARMED.
+ * CLAIMED, and removed only while it is ARMED, or a folder's: GUARDED.
  */
-enum slot_state { SLOT_FREE, SLOT_CLAIMED, SLOT_ARMED };
+enum slot_state { SLOT_FREE, SLOT_CLAIMED, SLOT_ARMED, SLOT_GUARDED };
 
 static struct slot {
 	atomic_int state;
@@ -224,6 +224,16 @@ void draft_abort(struct draft *draft)
 	draft_free(draft);
 }
 
+void file_guard_folder(const char *path)
+{
+	struct slot *slot = slot_claim();
+
+	if (!slot)
+		return;
+	int n = snprintf(slot->path, sizeof slot->path, "%s", path);
+	atomic_store(&slot->state, n < (int)sizeof slot->path ? SLOT_GUARDED : SLOT_FREE);
+}
+
 void file_drop_drafts(void)
 {
 	int saved = errno;
@@ -231,6 +241,10 @@ void file_drop_drafts(void)
 	for (size_t i = 0; i < DRAFTS_MAX; i++) {
 		if (atomic_load(&slots[i].state) == SLOT_ARMED)
 			unlink(slots[i].path);
+	}
+	for (size_t i = 0; i < DRAFTS_MAX; i++) {
+		if (atomic_load(&slots[i].state) == SLOT_GUARDED)
+			rmdir(slots[i].path); /* an empty one only */
 	}
 	errno = saved;
 }

@@ -30,7 +30,10 @@ MUST_CHECK int draft_fail(const struct draft *draft, struct err *err);
 MUST_CHECK int draft_commit(struct draft *draft, struct err *err); /* frees, also on failure */
 void draft_abort(struct draft *draft); /* frees, removes; NULL is fine */
 
-/* Unlinks every open draft; async-signal-safe. */
+/* A folder that was just made for drafts: file_drop_drafts() removes it if nothing lies in it. */
+void file_guard_folder(const char *path);
+
+/* Unlinks every open draft, then removes guarded folders; async-signal-safe. */
 void file_drop_drafts(void);
 
 #endif

@@ -31,7 +31,7 @@ static json_t *traces_json(const struct job *job, struct err *err)
 	for (size_t i = 0; i < job_count(job, &vm_section); i++) {
 		const struct vm_opts *opts = job_titled(job, &vm_section, i);
 		char hex[17];
-		if (!opts->trace || strcmp(opts->trace, "-") == 0)
+		if (!opts->trace || trace_reads_once(opts->trace))
 			continue;
 		if (hash_file(opts->trace, hex, err)) {
 			json_decref(traces);

@@ -1,7 +1,5 @@
 #include "experiments/recording.h"
 
-#include "experiments/outdir.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +17,7 @@ struct table {
  */
 #define ROWS_MAX      1024
 #define FIRST_AUTO_NS 1000000
-
+#define BYTES_MAX     ((size_t)64 << 20) /* of rows as many as were asked for */
 struct recording {
 	struct host *host;
 	struct timer timer;
@@ -27,6 +25,7 @@ struct recording {
 	bool automatic; /* sample_ns doubles */
 	char **row;	/* [rows] lines of series.csv, the first one names the columns */
 	size_t rows, room;
+	size_t bytes; /* of all lines */
 	struct table events;
 	struct err err; /* the first failure */
 };
@@ -118,6 +117,7 @@ static int add_line(struct recording *r, char *line)
 		r->room = room;
 	}
 	r->row[r->rows++] = line;
+	r->bytes += strlen(line);
 	return 0;
 }
 
@@ -167,6 +167,11 @@ static void row_due(struct clock *clk, struct timer *timer, void *arg)
 	add_row(r, clk->now_ns, put_value);
 	if (r->automatic && r->rows == ROWS_MAX)
 		thin_out(r);
+	if (!r->automatic && r->bytes > BYTES_MAX) {
+		err_input(&r->err, "series.csv passes %zu MiB: raise run.sample", BYTES_MAX >> 20);
+		r->host->stop = true;
+		return;
+	}
 	/* A multiple of the interval, also after it doubled. */
 	if (timer_add(clk, timer, (clk->now_ns / r->sample_ns + 1) * r->sample_ns))
 		err_run(&r->err, ENOMEM, "no memory for a timer");
@@ -232,40 +237,15 @@ int recording_finish(struct recording *r, struct err *err)
 	return -ENOMEM;
 }
 
-static int write_text(const char *dir, const char *name, const char *text, size_t size,
-		      struct err *err)
+int recording_write(const struct recording *r, struct outset *set, struct err *err)
 {
-	struct draft *draft;
-	int rc = outdir_open(dir, name, &draft, err);
+	FILE *series = outset_add(set, "series.csv", err);
+	FILE *events = series ? outset_add(set, "events.csv", err) : NULL;
 
-	if (rc)
-		return rc;
-	fwrite(text, 1, size, draft_stream(draft));
-	return draft_commit(draft, err);
-}
-
-int recording_write(const struct recording *r, const char *dir, struct err *err)
-{
-	struct draft *draft;
-	int rc = outdir_open(dir, "series.csv", &draft, err);
-
-	if (rc)
-		return rc;
+	if (!events)
+		return -EIO;
 	for (size_t i = 0; i < r->rows; i++)
-		fputs(r->row[i], draft_stream(draft));
-	rc = draft_commit(draft, err);
-	return rc ? rc : write_text(dir, "events.csv", r->events.text, r->events.size, err);
-}
-
-int recording_write_json(const char *dir, const char *name, const json_t *json, struct err *err)
-{
-	char *text = json_dumps(json, JSON_INDENT(2));
-
-	if (!text)
-		return err_run(err, ENOMEM, "no memory for %s", name);
-	size_t size = strlen(text);
-	text[size] = '\n'; /* in the place of the end: write_text() counts */
-	int rc = write_text(dir, name, text, size + 1, err);
-	free(text);
-	return rc;
+		fputs(r->row[i], series);
+	fwrite(r->events.text, 1, r->events.size, events);
+	return 0;
 }

@@ -3,14 +3,14 @@
  *
  * series.csv has a row per sample of virtual time with every statistic that
  * its table marks for series; events.csv what happened, when, to whom and why;
- * both are gathered in memory and written at the end, each file whole or not
- * at all. Nothing here depends on the machine's speed.
+ * both are gathered in memory and written at the end. Nothing here depends on the machine's speed.
  */
 #ifndef BALLAST_EXPERIMENTS_RECORDING_H
 #define BALLAST_EXPERIMENTS_RECORDING_H
 
 #include "core/host.h"
 #include "core/job.h"
+#include "experiments/outdir.h"
 
 struct recording;
 
@@ -25,10 +25,8 @@ void recording_free(struct recording *recording);
 /* Adds the last row; an error that came up on the way comes out here. */
 MUST_CHECK int recording_finish(struct recording *recording, struct err *err);
 
-MUST_CHECK int recording_write(const struct recording *recording, const char *dir, struct err *err);
-
-/* Any JSON object as a file, indented, keys in their order. */
-MUST_CHECK int recording_write_json(const char *dir, const char *name, const json_t *json,
-				    struct err *err);
+/* series.csv and events.csv. */
+MUST_CHECK int recording_write(const struct recording *recording, struct outset *set,
+			       struct err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define VM(field) offsetof(struct vm_opts, field)
 
@@ -52,6 +53,7 @@ struct run {
 	struct swap *swap;
 	struct oracle *oracle;
 	struct recording *recording;
+	json_t *summary;	/* as the run ended */
 	struct replay **replay; /* [vms] */
 	size_t vms;
 	uint64_t cpu_ns;
@@ -94,6 +96,13 @@ static int open_source(const struct run *run, const char *name, const struct vm_
 	return rc;
 }
 
+bool trace_reads_once(const char *path)
+{
+	struct stat st;
+
+	return strcmp(path, "-") == 0 || (stat(path, &st) == 0 && S_ISFIFO(st.st_mode));
+}
+
 /* Pages from 0 to the trace's highest; reads the whole of it where no count is stored. */
 static int size_from_trace(const struct run *run, const char *name, const struct vm_opts *opts,
 			   uint64_t *pages, struct err *err)
@@ -101,8 +110,9 @@ static int size_from_trace(const struct run *run, const char *name, const struct
 	struct trace_info info;
 	struct source *source = NULL;
 
-	if (opts->trace && strcmp(opts->trace, "-") == 0)
-		return err_input(err, "vm %s reads standard input: give vm.%s.memory", name, name);
+	if (opts->trace && trace_reads_once(opts->trace))
+		return err_input(err, "vm %s reads %s: give vm.%s.memory", name,
+				 strcmp(opts->trace, "-") == 0 ? "standard input" : "a pipe", name);
 	int rc = open_source(run, name, opts, &source, err);
 	if (rc)
 		return rc;
@@ -263,6 +273,7 @@ void run_close(struct run *run)
 	if (!run)
 		return;
 	recording_free(run->recording);
+	json_decref(run->summary);
 	host_free(run->host);
 	oracle_free(run->oracle);
 	free(run->replay);
@@ -317,6 +328,26 @@ static int check_contents(struct run *run, struct err *err)
 	return wrong < 0 ? (int)wrong : wrong ? -EUCLEAN : 0;
 }
 
+static const char *const vm_state_names[] = {"running", "ended", "failed"};
+
+static json_t *summarize(const struct run *run)
+{
+	host_refresh(run->host);
+	json_t *host = stat_json(&run->host->scope), *vms = json_object();
+
+	for (size_t i = 0; i < run->host->vms; i++) {
+		const struct vm *vm = run->host->vm[i];
+		json_t *o = stat_json(&vm->stats);
+		json_object_set_new(o, "pages", json_integer(vm->pages));
+		json_object_set_new(o, "time_ns", json_integer((json_int_t)vm->time_ns));
+		json_object_set_new(o, "state", json_string(vm_state_names[vm->state]));
+		if (vm->state == VM_FAILED)
+			json_object_set_new(o, "error", json_string(vm->err.msg));
+		json_object_set_new(vms, vm->name, o);
+	}
+	return json_pack("{s:o, s:o}", "host", host, "vm", vms);
+}
+
 int run_go(struct run *run, progress_fn *progress, void *arg, struct err *err)
 {
 	run->progress = progress;
@@ -328,9 +359,13 @@ int run_go(struct run *run, progress_fn *progress, void *arg, struct err *err)
 	uint64_t start = os_cpu_ns();
 	int rc = host_run(run->host, err);
 	run->cpu_ns = os_cpu_ns() - start;
-	if (rc == 0)
-		rc = recording_finish(run->recording, err);
-	if (rc == 0 && run->oracle)
+	if (rc == 0 || run->host->stop) { /* stopped: the recording may say why */
+		int finished = recording_finish(run->recording, err);
+		rc = finished ? finished : rc;
+	}
+	if (rc == 0 && !(run->summary = summarize(run)))
+		rc = err_run(err, ENOMEM, "no memory for results");
+	if (rc == 0 && run->oracle) /* its touches are no part of the results */
 		rc = check_contents(run, err);
 	for (size_t i = 0; i < run->host->vms && !run->failed.exit_code; i++) {
 		if (run->host->vm[i]->state != VM_FAILED)
@@ -356,40 +391,38 @@ uint64_t run_cpu_ns(const struct run *run)
 	return run->cpu_ns;
 }
 
-static const char *const vm_state_names[] = {"running", "ended", "failed"};
+static int write_json(struct outset *set, const char *name, const json_t *json, struct err *err)
+{
+	FILE *out = outset_add(set, name, err);
+
+	if (!out)
+		return -EIO;
+	if (json_dumpf(json, out, JSON_INDENT(2)) && !ferror(out))
+		return err_run(err, ENOMEM, "no memory for %s", name);
+	fputc('\n', out);
+	return 0;
+}
 
 json_t *run_summary(const struct run *run)
 {
-	host_refresh(run->host);
-	json_t *host = stat_json(&run->host->scope), *vms = json_object();
-
-	for (size_t i = 0; i < run->host->vms; i++) {
-		const struct vm *vm = run->host->vm[i];
-		json_t *o = stat_json(&vm->stats);
-		json_object_set_new(o, "pages", json_integer(vm->pages));
-		json_object_set_new(o, "time_ns", json_integer((json_int_t)vm->time_ns));
-		json_object_set_new(o, "state", json_string(vm_state_names[vm->state]));
-		if (vm->state == VM_FAILED)
-			json_object_set_new(o, "error", json_string(vm->err.msg));
-		json_object_set_new(vms, vm->name, o);
-	}
-	return json_pack("{s:o, s:o}", "host", host, "vm", vms);
+	return json_deep_copy(run->summary);
 }
 
 int run_write(const struct run *run, const char *dir, struct err *err)
 {
-	json_t *summary = run_summary(run);
-	int rc = recording_write_json(dir, "summary.json", summary, err);
-
-	json_decref(summary);
-	if (rc == 0)
-		rc = recording_write(run->recording, dir, err);
-	if (rc)
-		return rc;
+	struct outset set = {.dir = dir};
 	json_t *provenance = provenance_json(run->job, err);
+
 	if (!provenance)
 		return -EIO;
-	rc = recording_write_json(dir, "run.json", provenance, err);
+	int rc = write_json(&set, "run.json", provenance, err);
 	json_decref(provenance);
+	if (rc == 0)
+		rc = write_json(&set, "summary.json", run->summary, err);
+	if (rc == 0)
+		rc = recording_write(run->recording, &set, err);
+	if (rc == 0)
+		return outset_commit(&set, err);
+	outset_abort(&set);
 	return rc;
 }

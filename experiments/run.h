@@ -34,6 +34,9 @@ struct run_opts {
 
 extern const struct opt_section vm_section, run_section;
 
+/* A pipe or standard input: what was read of it is gone. */
+bool trace_reads_once(const char *path);
+
 struct run;
 
 /* Checks the job as a whole and builds the host. The job outlives the run. */

@@ -174,6 +174,26 @@ static void drop_removes_open_drafts_only(void)
 	leave_dir("kept");
 }
 
+/* Drafts go first, so that a folder of nothing else is empty then; others stay. */
+static void guarded_folders_go_when_empty(void)
+{
+	struct draft *draft;
+
+	enter_dir();
+	CU_ASSERT_EQUAL(mkdir("empty", 0777) | mkdir("full", 0777) | mkdir("other", 0777), 0);
+	file_guard_folder("empty");
+	file_guard_folder("full");
+	CU_ASSERT_EQUAL_FATAL(draft_open("empty/a", &draft, NULL), 0);
+	write_whole("full/b", "b");
+	file_drop_drafts();
+	CU_ASSERT_EQUAL(entries(), 2);
+	CU_ASSERT_EQUAL(access("full/b", F_OK), 0);
+	draft_abort(draft);
+	CU_ASSERT_EQUAL(unlink("full/b") | rmdir("full") | rmdir("other"), 0);
+	write_whole("kept", "k");
+	leave_dir("kept");
+}
+
 /* The table of open drafts is bounded; slots come back. */
 static void slots_run_out_and_return(void)
 {
@@ -200,4 +220,5 @@ TESTS("core/file", {"commit shows, abort hides", commit_shows_abort_hides},
       {"mode and link are kept", mode_and_link_are_kept}, {"errors are named", errors_are_named},
       {"a failed write keeps the old file", failed_write_keeps_the_old},
       {"drop removes open drafts only", drop_removes_open_drafts_only},
+      {"guarded folders", guarded_folders_go_when_empty},
       {"slots run out and return", slots_run_out_and_return})

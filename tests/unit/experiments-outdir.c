@@ -2,7 +2,9 @@
 
 #include "test.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,4 +57,43 @@ static void long_path(void)
 	CU_ASSERT_EQUAL(err.exit_code, 2);
 }
 
-TESTS("experiments/outdir", {"made, kept, dropped", folder}, {"a path too long", long_path})
+/* A set of files: nothing shows before the commit, and then all or none. */
+static void sets(void)
+{
+	char name[PATH_MAX], here[] = "/tmp/ballast-outdir-XXXXXX";
+	struct outset set = {.dir = here};
+	struct err err = {0};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(here));
+	for (int fails = 0; fails < 2; fails++) {
+		FILE *a = outset_add(&set, "a", &err), *b = outset_add(&set, "b", &err);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+		fputs("first", a);
+		fputs("second", b);
+		CU_ASSERT_EQUAL(fflush(a), 0);
+		snprintf(name, sizeof name, "%s/a", here);
+		CU_ASSERT_EQUAL(access(name, F_OK), -1);
+		if (fails) /* what is still to be written cannot be */
+			CU_ASSERT_PTR_NOT_NULL_FATAL(freopen("/dev/full", "w", b));
+		if (fails)
+			fputs("third", b);
+		CU_ASSERT_EQUAL(outset_commit(&set, &err), fails ? -ENOSPC : 0);
+		CU_ASSERT_EQUAL(access(name, F_OK), fails ? -1 : 0);
+		snprintf(name, sizeof name, "%s/b", here);
+		CU_ASSERT_EQUAL(access(name, F_OK), fails ? -1 : 0);
+		unlink(name);
+		snprintf(name, sizeof name, "%s/a", here);
+		unlink(name);
+	}
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "/b: the disk is full"));
+	CU_ASSERT_PTR_NOT_NULL(outset_add(&set, "a", &err));
+	CU_ASSERT_PTR_NULL(outset_add(&set, "no/such", &err));
+	CU_ASSERT_EQUAL(set.n, 1);
+	outset_abort(&set);
+	CU_ASSERT_EQUAL(set.n, 0);
+	CU_ASSERT_EQUAL(rmdir(here), 0);
+}
+
+TESTS("experiments/outdir", {"made, kept, dropped", folder}, {"a path too long", long_path},
+      {"sets", sets})
