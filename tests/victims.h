@@ -185,7 +185,7 @@ static const struct rig_shape rig_shapes[] = {
 	{.frames = 128, .pages = 70, .pins = true},
 	{.frames = 129, .pages = 70, .pins = true},
 	{.frames = 60, .pages = 50, .only = true},
-	{.frames = 300, .pages = 250, .pins = true, .only = true},
+	{.frames = 160, .pages = 120, .pins = true, .only = true},
 	{.frames = RIG_FRAMES_MOST, .pages = 400, .pins = true},
 };
 
