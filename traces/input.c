@@ -8,6 +8,10 @@
 #include <sys/stat.h>
 #include <zstd.h>
 
+/* The header's macros wrap these. */
+#undef input_bad
+#undef input_bad_line
+
 #define WINDOW_BYTES (256u << 10)
 #define WINDOW_MAX   (4u << 20)
 #define PACKED_BYTES (128u << 10)
@@ -285,7 +289,7 @@ static int open_file(struct input *in, const char *path, struct err *err)
 	setvbuf(in->file, NULL, _IONBF, 0); /* the window is the buffer */
 	if (fstat(fileno(in->file), &st) == 0) {
 		if (S_ISDIR(st.st_mode))
-			return err_input(err, "%s: is a directory: name a trace file", path);
+			return err_input(err, "%s: is a directory: name a file in it", path);
 		in->seekable = S_ISREG(st.st_mode);
 		in->stored_total = in->seekable ? (uint64_t)st.st_size : 0;
 	}
@@ -386,5 +390,21 @@ int input_pread(struct input *in, void *buf, size_t n, uint64_t offset, struct e
 	if (rc)
 		return err_run(err, -rc, "%s: at byte %llu: cannot read: %s", in->name,
 			       (unsigned long long)offset, strerror(-rc));
+	return 0;
+}
+
+int input_seek(struct input *in, uint64_t offset, struct err *err)
+{
+	if (in->mem) {
+		in->start = min_u64(offset, in->mem_bytes);
+	} else {
+		if (fseeko(in->file, (off_t)offset, SEEK_SET))
+			return err_run(err, errno, "%s: cannot seek: %s", in->name,
+				       strerror(errno));
+		in->start = in->end = 0;
+		in->stored_done = offset;
+		in->eof = in->stored_end = false;
+	}
+	in->offset = offset;
 	return 0;
 }

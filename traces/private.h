@@ -61,10 +61,17 @@ bool input_seekable(const struct input *in, uint64_t *size);
 bool input_in_memory(const struct input *in);
 MUST_CHECK int input_pread(struct input *in, void *buf, size_t n, uint64_t offset, struct err *err);
 
+/* Continues at a byte of a seekable input. */
+MUST_CHECK int input_seek(struct input *in, uint64_t offset, struct err *err);
+
 /* "NAME: at byte N: ..." and "NAME:LINE: ..."; both return -EINVAL. */
 int input_bad(const struct input *in, uint64_t offset, struct err *err, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 int input_bad_line(const struct input *in, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* As err_input(): told to the compiler that they never return 0. */
+#define input_bad(...)	    err_failed(input_bad(__VA_ARGS__))
+#define input_bad_line(...) err_failed(input_bad_line(__VA_ARGS__))
 
 /* ---- sources ------------------------------------------------------------- */
 

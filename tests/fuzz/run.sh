@@ -17,7 +17,7 @@ cat >$out/flags <<'EOF'
 -fno-strict-aliasing -fno-omit-frame-pointer
 -fsanitize=address,undefined -fno-sanitize-recover=all
 EOF
-libs='-lconfuse -ljansson -lxxhash -lzstd -lm'
+libs='-lconfuse -ljansson -lxxhash -lzstd -llz4 -lm'
 
 # One object per source, in parallel.
 sources=$(find core pmap swap traces experiments -name '*.c' ! -path experiments/main.c)
@@ -44,6 +44,29 @@ for form in '' --fixed; do
 			corpus bt "$(echo "$seed$form" | tr / -)"
 	done
 	$ballast trace gen drift -s refs=2000 -s pages=70000 $form -o - | corpus bt "drift$form"
+done
+zeros() {
+	head -c "$1" /dev/zero
+}
+lime() { # a range of one page: its first and last address over 256, in octal
+	printf 'EMiL\1\0\0\0\0%b\0\0\0\0\0\0\377%b\0\0\0\0\0\0' "\\0$1" "\\0$2"
+	zeros 8
+	zeros 4096
+}
+{ # a core with two segments of half a page, the program headers right behind the header
+	printf '\177ELF\2\1\1' && zeros 9 && printf '\4\0\76\0\1\0\0\0' && zeros 8
+	printf '\100' && zeros 15 && zeros 4 && printf '\100\0\70\0\2\0' && zeros 6
+	for half in 0 10; do
+		printf '\1\0\0\0\4\0\0\0\260%b\0\0\0\0\0\0' "\\0$half"
+		printf '\0%b\0\0\0\0\0\0' "\\0$half" && zeros 8
+		printf '\0\10\0\0\0\0\0\0\0\10\0\0\0\0\0\0' && zeros 8
+	done
+	zeros 4096
+} >$out/core
+for choice in 0 1 2 3 4 5 6 7; do
+	{ printf '%b' "\\0$choice" && cat $out/core; } | corpus image core$choice
+	{ printf '%b' "\\0$choice" && lime 20 37; } | corpus image lime$choice
+	{ printf '%b' "\\0$choice" && zeros 4096; } | corpus image raw$choice
 done
 find experiments/jobs -name '*.job' 2>/dev/null | while read -r job; do
 	corpus job "$(basename "$job")" <"$job"

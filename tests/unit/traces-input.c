@@ -155,5 +155,34 @@ static void test_pread(void)
 	}
 }
 
+/* To and fro, in a file and in memory: what is lent is what lies there. */
+static void test_seek(void)
+{
+	const char *path = test_path("input");
+	struct input *in[2];
+	struct err err;
+	struct rng rng;
+
+	fill();
+	write_file(path, data, sizeof data);
+	rng_init(&rng, test_seed(2), "test", 0);
+	CU_ASSERT_EQUAL_FATAL(input_open(path, &in[0], &err), 0);
+	CU_ASSERT_EQUAL_FATAL(input_open_memory("memory", data, sizeof data, &in[1], &err), 0);
+	for (int i = 0; i < 400; i++) {
+		uint64_t at = i % 50 ? rng_below(&rng, sizeof data) : sizeof data;
+		size_t want = 1 + rng_below(&rng, 5000);
+		const uint8_t *lent;
+
+		CU_ASSERT_EQUAL(input_seek(in[i % 2], at, &err), 0);
+		CU_ASSERT_EQUAL(input_offset(in[i % 2]), at);
+		ssize_t have = input_peek(in[i % 2], want, &lent, &err);
+		CU_ASSERT(have >= (ssize_t)min_u64(want, sizeof data - at));
+		CU_ASSERT(have <= (ssize_t)(sizeof data - at));
+		CU_ASSERT_EQUAL(memcmp(lent, data + at, (size_t)have), 0);
+	}
+	input_close(in[0]);
+	input_close(in[1]);
+}
+
 TESTS("traces/input", {"same bytes", test_same_bytes}, {"damaged zstd", test_damaged_zstd},
-      {"lines", test_lines}, {"pread", test_pread})
+      {"lines", test_lines}, {"pread", test_pread}, {"seek", test_seek})
