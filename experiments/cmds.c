@@ -13,6 +13,7 @@ const struct cmd cmds[] = {
 	{"run", "one experiment, from a job file to its results", cmd_run},
 	{"reproduce", "the experiments, from their jobs to their figures", cmd_reproduce},
 	{"trace", "makes, converts and shows traces", cmd_trace},
+	{"image", "counts what could be shared in memory images", cmd_image},
 	{"bench", "how fast the parts are, beside what they are measured against", cmd_bench},
 	{"list", "what a job file may say: sections, keys, policies", cmd_list},
 	{"help", "this overview, or one command's help", cmd_help},

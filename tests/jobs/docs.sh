@@ -145,7 +145,9 @@ diff "$work/stats" "$work/listed" >"$work/diff" || fail "docs/results.md and ser
 
 # The manual page knows every command, verb and option.
 "$build/ballast" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' >"$work/commands"
-"$build/ballast" trace --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/trace \1/p' >>"$work/commands"
+for group in trace image; do
+	"$build/ballast" $group --help | sed -n "/^Verbs:/,/^\$/s/^  \([a-z]*\) .*/$group \1/p" >>"$work/commands"
+done
 [ "$(wc -l <"$work/commands")" -ge 10 ] || fail "the overview names $(wc -l <"$work/commands") commands"
 while read -r command; do
 	grep -qE "^\.(Cm|Ss|It Cm) .*\b${command##* }\b" docs/ballast.1 || fail "ballast.1 does not tell of $command"
