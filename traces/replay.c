@@ -185,7 +185,9 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 			const pte_t e = pte[page];
 			if (unlikely(!(e >> kind & 1)))
 				break;
-			pte[page] = pte_referenced(e, (enum access)kind);
+			const pte_t after = pte_referenced(e, (enum access)kind);
+			if (unlikely(after != e))
+				pte[page] = after;
 			if (track == TRACK_USED)
 				used[pte_value(e)] = 1;
 			if (track == TRACK_STAMPS)
@@ -203,8 +205,11 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 			 * another VM could take the frame again.
 			 */
 			least = 1;
-			rc = pmap_fault(pmap, (ppn_t){(uint32_t)rec_page(*rec)},
-					(enum access)rec_kind(*rec), err);
+			const ppn_t ppn = {(uint32_t)rec_page(*rec)};
+			const enum access access = (enum access)rec_kind(*rec);
+			rc = pmap_fault(pmap, ppn, access, err);
+			if (likely(rc == 0)) /* its bits too, so that the hit has none to set */
+				pte[ppn.n] = pte_referenced(pte[ppn.n], access);
 		} else {
 			least = 0;
 			vm->time_ns += ref_ns;
