@@ -1,6 +1,6 @@
 #include "experiments/kinds.h"
 
-#include "experiments/run.h"
+#include "experiments/sections.h"
 #include "pmap/pmap.h"
 #include "sharing/sharing.h"
 #include "swap/swap.h"

@@ -1,6 +1,9 @@
 #include "experiments/provenance.h"
 
-#include "experiments/run.h"
+#include "experiments/sections.h"
+
+#include "core/host.h"
+#include "core/os.h"
 
 #include <errno.h>
 #include <stdio.h>

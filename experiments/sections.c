@@ -1,0 +1,50 @@
+#include "experiments/sections.h"
+
+#include "pmap/pmap.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define VM(field) offsetof(struct vm_opts, field)
+
+static const struct opt vm_options[] = {
+	{"memory", OPT_BYTES, VM(memory), "0", 0, 0x1p43, NULL,
+	 "the VM's size; unless given, up to the highest page of its trace"},
+	{"trace", OPT_STRING, VM(trace), NULL, 0, 0, NULL, "file with its references"},
+	{"format", OPT_STRING, VM(format), NULL, 0, 0, NULL,
+	 "how to read the trace; unset: as its first bytes and its name say"},
+	{"trace_vm", OPT_INT, VM(trace_vm), "0", 0, UINT32_MAX, NULL,
+	 "which VM's records to take from a trace of several"},
+	{"gen", OPT_STRING, VM(gen), NULL, 0, 0, NULL,
+	 "instead of a trace: the name of a gen section"},
+	{"translation", OPT_CHOICE, VM(translation), "flat", 0, 0, translations,
+	 "how its addresses become machine addresses"},
+	{"share_group", OPT_STRING, VM(share_group), NULL, 0, 0, NULL,
+	 "VMs of a group share pages among themselves only; unset: the group of all such VMs"},
+	{NULL},
+};
+
+const struct opt_section vm_section = {
+	"vm", true, sizeof(struct vm_opts), vm_options, "a virtual machine and what drives it",
+};
+
+#define RUN(field) offsetof(struct run_opts, field)
+
+static const struct opt run_options[] = {
+	{"sample", OPT_TIME, RUN(sample), "0", 0, 0, NULL,
+	 "virtual time between rows of series.csv; 0: so that there are 500 to 1000"},
+	{"oracle", OPT_BOOL, RUN(oracle), "off", 0, 0, NULL,
+	 "compare every page with what was written to it, at the end (host.backing = ram)"},
+	{NULL},
+};
+
+const struct opt_section run_section = {
+	"run", false, sizeof(struct run_opts), run_options, "what is recorded and checked",
+};
+
+bool trace_reads_once(const char *path)
+{
+	struct stat st;
+
+	return strcmp(path, "-") == 0 || (stat(path, &st) == 0 && S_ISFIFO(st.st_mode));
+}

@@ -1,0 +1,32 @@
+/*
+ * The sections of a job file that belong to no part of the manager: what drives
+ * each VM, and what a run records.
+ */
+#ifndef BALLAST_EXPERIMENTS_SECTIONS_H
+#define BALLAST_EXPERIMENTS_SECTIONS_H
+
+#include "core/opt.h"
+
+/* vm NAME { } of a job file. */
+struct vm_opts {
+	uint64_t memory; /* bytes; 0: up to the trace's highest page */
+	char *trace;	 /* a file */
+	char *format;	 /* its reader; NULL: auto */
+	int64_t trace_vm;
+	char *gen; /* a generator's section, instead of a trace */
+	const struct policy *translation;
+	char *share_group; /* NULL: the default group */
+};
+
+/* run { } */
+struct run_opts {
+	uint64_t sample; /* ns of virtual time between rows of series.csv */
+	bool oracle;	 /* check every page's contents at the end */
+};
+
+extern const struct opt_section vm_section, run_section;
+
+/* A pipe or standard input: what was read of it is gone. */
+bool trace_reads_once(const char *path);
+
+#endif
