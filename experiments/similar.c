@@ -35,7 +35,7 @@ static uint64_t block_hash(const uint8_t *page, uint32_t place)
 /* Where the block is or would go. */
 static uint32_t *probe(const struct similar *s, uint64_t hash, uint32_t place)
 {
-	size_t i = (hash + place) & (s->slots - 1);
+	size_t i = hash & (s->slots - 1);
 
 	while (s->slot[i] &&
 	       (s->block[s->slot[i] - 1].hash != hash || s->block[s->slot[i] - 1].place != place))

@@ -165,6 +165,35 @@ static void test_a_sample_of_them(void)
 	free_world(&w);
 }
 
+/* Pages that come down to 7/8 and a little are not worth storing compressed. */
+static void test_what_hardly_shrinks(void)
+{
+	uint8_t pages[20][PAGE_SIZE];
+	struct sample *sample;
+	struct census *census;
+	struct savings s;
+	bool wanted[20];
+	struct rng rng;
+
+	rng_init(&rng, test_seed(10), "test", 0);
+	memset(pages, 'x', sizeof pages);
+	for (unsigned i = 0; i < 20; i++)
+		fill_random(pages[i], PAGE_SIZE / 8 * 7, &rng);
+	CU_ASSERT(compressed_size(pages[0]) < PAGE_SIZE);
+	CU_ASSERT_EQUAL_FATAL(sample_new(20, &sample), 0);
+	CU_ASSERT_EQUAL_FATAL(census_new(sample, &census), 0);
+	CU_ASSERT_EQUAL_FATAL(census_begin(census), 0);
+	CU_ASSERT_EQUAL_FATAL(census_add(census, &(struct image_run){0, pages[0], 20}), 0);
+	savings_wanted(sample, census, wanted);
+	savings_estimate(sample, census, wanted, NULL, &s);
+	CU_ASSERT_EQUAL(s.compress.sample, 20);
+	CU_ASSERT_EQUAL(s.fit[0], 0);
+	CU_ASSERT_EQUAL(s.compress.pages, 0);
+	CU_ASSERT(s.compressed_bytes < 20 * PAGE_SIZE);
+	census_free(census);
+	sample_free(sample);
+}
+
 static void test_without_similar_pages(void)
 {
 	struct world w;
@@ -181,4 +210,5 @@ static void test_without_similar_pages(void)
 TESTS("experiments/savings", {"a patch can be applied", test_a_patch_can_be_applied},
       {"sizes", test_sizes}, {"all of them", test_all_of_them},
       {"a sample of them", test_a_sample_of_them},
+      {"what hardly shrinks", test_what_hardly_shrinks},
       {"without similar pages", test_without_similar_pages})

@@ -64,16 +64,16 @@ static void test_blocks(void)
 	copy_block(5, 6, 1); /* 5 came before 6, which resembles it */
 	copy_block(7, 2, 0); /* 7 resembles 2 in both: one candidate */
 	copy_block(7, 2, 1);
-	memcpy(page[1] + similar_offset[1], page[0] + similar_offset[0], SIMILAR_BLOCK);
+	memcpy(page[1] + similar_offset[1], page[6] + similar_offset[0], SIMILAR_BLOCK);
 	struct sample *sample = sample_of(which, ARRAY_LEN(which));
 	CU_ASSERT_EQUAL_FATAL(similar_new(sample, all_wanted, &s), 0);
 	similar_add(s, 0, page[0], 3);
 	similar_add(s, 3, page[3], 5);
-	check(s, sample, 0, -1, -1); /* also not 1, which has the block elsewhere */
+	check(s, sample, 0, -1, -1);
 	check(s, sample, 3, 1, 2);
 	check(s, sample, 4, 1, -1);
 	check(s, sample, 5, -1, -1);
-	check(s, sample, 6, 5, -1);
+	check(s, sample, 6, 5, -1); /* and not 1, which has a block elsewhere */
 	check(s, sample, 7, 2, -1);
 	similar_free(s);
 	sample_free(sample);
