@@ -99,8 +99,12 @@ clean:
 deps-%:
 	@./packages.sh $(subst -, ,$*)
 
-.PHONY: tests
+.PHONY: tests sources
 tests: $(UNIT) $(MODEL)
+
+# For tests/fuzz/run.sh, which builds the library in a way of its own.
+sources:
+	@echo $(LIB_SRC)
 
 # The flags are part of what an object depends on.
 FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)

@@ -20,7 +20,7 @@ EOF
 libs='-lconfuse -ljansson -lxxhash -lzstd -llz4 -lm'
 
 # One object per source, in parallel.
-sources=$(find core pmap swap traces experiments -name '*.c' ! -path experiments/main.c)
+sources=$(make -s sources)
 echo "$sources" | tr ' ' '\n' | CLANG=$CLANG out=$out xargs -P "$jobs" -I{} sh -c '
 	object=$out/obj/$(echo {} | tr / -).o
 	exec "$CLANG" @$out/flags -fsanitize=fuzzer-no-link -c {} -o "$object"'
