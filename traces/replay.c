@@ -15,6 +15,7 @@ struct replay {
 	struct oracle *oracle;
 	const rec_t *next, *end; /* what is left of the batch */
 	uint64_t words;		 /* taken from the source before the batch */
+	uint64_t operands;	 /* of all words passed, those that were operands */
 	const rec_t *batch;
 	const rec_t *chunk_end; /* of the part of the batch that was looked through */
 	bool chunk_timed;	/* some record in it carries a time */
@@ -33,10 +34,10 @@ static const struct stat_row replay_stat_rows[] = {
 	{NULL},
 };
 
-/* Where the replayer is in its trace, in 8-byte words from its start. */
+/* The number of the record that the replayer is at, from 0. */
 static unsigned long long position(const struct replay *r)
 {
-	return r->words + (uint64_t)(r->next - r->batch);
+	return r->words + (uint64_t)(r->next - r->batch) - r->operands;
 }
 
 static int page_beyond(const struct replay *r, const struct vm *vm, uint64_t page, struct err *err)
@@ -132,6 +133,7 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 				 kind);
 	}
 	r->next += rec_is_wide(x) ? 2 : 1;
+	r->operands += rec_is_wide(x);
 	return rc;
 }
 
