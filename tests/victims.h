@@ -202,7 +202,7 @@ static inline void rig_compare(const struct victim *victim, mpn_t (*twin)(struct
 			start(&r);
 		for (int step = 0; step < 40000 / TEST_SCALE; step++)
 			rig_step(&r, rig_shapes[i]);
-		CU_ASSERT_TRUE(r.picks > 4000 / TEST_SCALE);
+		CU_ASSERT_TRUE(r.picks > 2000 / TEST_SCALE);
 		CU_ASSERT_TRUE(victim->track != TRACK_STAMPS || r.renewals > 20 / TEST_SCALE);
 		rig_close(&r);
 	}
