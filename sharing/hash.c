@@ -72,7 +72,7 @@ void page_fetch(const struct sharing *s, mpn_t mpn)
 		return;
 	}
 	for (const uint8_t *p = bytes_of(m, mpn), *end = p + PAGE_SIZE; p < end; p += 64)
-		__builtin_prefetch(p);
+		__builtin_prefetch(p, 0, 2);
 }
 
 int page_name(struct sharing *s, struct pmap *pmap, ppn_t ppn)

@@ -51,17 +51,42 @@ static uint32_t gather(struct sharing *s, struct pmap *pmap, const ppn_t *pages,
 	return found;
 }
 
-/* Memory is what hashing waits for, so the next page's bytes are asked for ahead. */
+/* Memory is what hashing waits for, so the bytes are asked for two pages ahead. */
 static void hash_all(struct sharing *s, const struct group *g, struct candidate *c, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		if (i + 1 < n)
-			page_fetch(s, c[i + 1].mpn);
+		if (i + 2 < n)
+			page_fetch(s, c[i + 2].mpn);
 		c[i].hash = page_hash(s, g, c[i].mpn);
-		__builtin_prefetch(table_head(&s->table, table_hash(c[i].hash)));
+		__builtin_prefetch(table_head(&s->table, table_hash(c[i].hash)), 0, 2);
 	}
 	s->stats.hashed += n;
 	spend(s, &s->stats.hash_ns, n * s->opts.hash_time);
+}
+
+/*
+ * Walks all the chains of a batch at once, so that what matching will look at
+ * is in the cache: one frame of each chain a round, the next one asked for.
+ */
+static void fetch_chains(const struct table *t, const struct candidate *c, uint32_t n)
+{
+	uint32_t at[BATCH], left = n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		at[i] = *table_head(t, table_hash(c[i].hash));
+		__builtin_prefetch(table_entry(t, at[i]));
+	}
+	while (left) {
+		left = 0;
+		for (uint32_t i = 0; i < n; i++) {
+			const struct hash_frame *e = table_entry(t, at[i]);
+			if (at[i] == 0)
+				continue;
+			at[i] = entry_hash(e) == table_hash(c[i].hash) ? 0 : entry_next(e);
+			__builtin_prefetch(table_entry(t, at[i]));
+			left++;
+		}
+	}
 }
 
 static void scan_batch(struct sharing *s, struct share_vm *v, const ppn_t *pages, uint32_t n)
@@ -71,11 +96,7 @@ static void scan_batch(struct sharing *s, struct share_vm *v, const ppn_t *pages
 	uint32_t found = gather(s, pmap, pages, n, c);
 
 	hash_all(s, &s->group[v->group], c, found);
-	for (uint32_t i = 0; i < found; i++) {
-		uint32_t first = *table_head(&s->table, table_hash(c[i].hash));
-		if (first)
-			__builtin_prefetch(table_entry(&s->table, first));
-	}
+	fetch_chains(&s->table, c, found);
 	for (uint32_t i = 0; i < found; i++) {
 		/* One earlier in the batch may have been its equal. */
 		if (scan_worth_hashing(pmap_peek(pmap, c[i].ppn)))

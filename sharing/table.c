@@ -65,11 +65,29 @@ static uint32_t buckets(const struct table *t)
 	return t->bucket_mask + 1 + t->split;
 }
 
+/*
+ * Asks for the frames that later splits will deal out: of the bucket that is
+ * eighth in line its first, of the sixth its second, and so on. Memory takes
+ * longer than a split.
+ */
+static void fetch_ahead(const struct table *t)
+{
+	if (t->split + 8 > t->bucket_mask)
+		return;
+	for (uint32_t ahead = 8; ahead; ahead -= 2) {
+		uint32_t at = *table_head(t, t->split + ahead);
+		for (uint32_t down = ahead; down < 8; down += 2)
+			at = entry_next(table_entry(t, at));
+		__builtin_prefetch(table_entry(t, at));
+	}
+}
+
 /* Deals the frames of the next bucket out to it and to a new one. */
 static void split_bucket(struct table *t)
 {
 	uint32_t *head = table_head(t, t->split), index = *head;
 
+	fetch_ahead(t);
 	*head = 0;
 	if (++t->split > t->bucket_mask) {
 		t->bucket_mask = t->bucket_mask * 2 + 1;
