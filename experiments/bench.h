@@ -27,5 +27,14 @@ struct bench {
 extern const struct bench benches[];
 
 int bench_replay(const struct bench_args *args, json_t *out, struct err *err);
+int bench_sharing(const struct bench_args *args, json_t *out, struct err *err);
+
+/*
+ * Has the kernel's KSM share `pages` pages that fill() makes, `merges` of which
+ * it can merge, and says how much CPU time its thread took. Its settings are
+ * restored, on a signal too. -ENOTSUP where KSM is not there or not ours to use.
+ */
+int bench_ksm(size_t pages, size_t merges, void (*fill)(void *arg, size_t page, uint8_t *bytes),
+	      void *arg, uint64_t *cpu_ns, struct err *err);
 
 #endif

@@ -9,6 +9,8 @@
 const struct bench benches[] = {
 	{"replay", "references replayed per CPU-second, against bare loops and a peer",
 	 bench_replay},
+	{"sharing", "pages shared per CPU-second, against hashing alone and the kernel's KSM",
+	 bench_sharing},
 	{NULL},
 };
 
