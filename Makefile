@@ -106,6 +106,11 @@ tests: $(UNIT) $(MODEL)
 sources:
 	@echo $(LIB_SRC)
 
+# A word and a name per file; V=1 shows the commands.
+ifndef V
+say = @echo "  $(1) $@";
+endif
+
 # The flags are part of what an object depends on.
 FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)
 $B/flags: FORCE
@@ -115,17 +120,17 @@ FORCE:
 
 $B/obj/%.o: %.c $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC )$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $B/ballast: $(LIB_OBJ) $B/obj/experiments/main.o
-	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(call say,LD )$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 $B/libballast.a: $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR )ar rcs $@ $^
 
 $B/tests/%: tests/%.c tests/test.h $B/libballast.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $< $B/libballast.a $(LDLIBS) -lcunit -o $@
+	$(call say,CC )$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $< $B/libballast.a $(LDLIBS) -lcunit -o $@
 
 -include $(LIB_OBJ:.o=.d) $B/obj/experiments/main.d $(UNIT:=.d) $(MODEL:=.d)
