@@ -5,8 +5,8 @@
 #include <errno.h>
 
 #define FLAGS (PTE_R | PTE_W | PTE_ACCESSED | PTE_STORE | PTE_PINNED)
-#define FIRST (PTE_R | PTE_W | PTE_CHANGED | PTE_RECENT) /* what a page has with its first frame   \
-							  */
+/* what a page has with its first frame */
+#define FIRST (PTE_R | PTE_W | PTE_CHANGED | PTE_RECENT)
 
 static void expect(const struct vm *vm, uint32_t page, enum page_state state, pte_t flags)
 {
