@@ -35,10 +35,10 @@ struct twin {
 
 static inline void twin_evict(struct twin *t)
 {
-	uint32_t oldest = PAGES_MOST;
+	uint32_t oldest = 0;
 
 	for (uint32_t i = 0; i < t->pages; i++) {
-		if (t->in[i] && (oldest == PAGES_MOST || t->used[i] < t->used[oldest]))
+		if (t->in[i] && (!t->in[oldest] || t->used[i] < t->used[oldest]))
 			oldest = i;
 	}
 	t->in[oldest] = false;

@@ -20,8 +20,7 @@ struct worker {
 struct turns {
 	size_t n;
 	struct {
-		uint16_t vm;
-		uint64_t from_ns, until_ns, to_ns;
+		uint64_t vm, from_ns, until_ns, to_ns;
 	} turn[20000];
 };
 
