@@ -38,13 +38,13 @@ static bool cluster_is_free(uint32_t slots, uint32_t slot)
 	return true;
 }
 
-static bool some_cluster_is_free(uint32_t slots)
+static uint32_t free_clusters(uint32_t slots)
 {
-	for (uint32_t i = 0; i < slots; i += CLUSTER) {
-		if (cluster_is_free(slots, i))
-			return true;
-	}
-	return false;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < slots; i += CLUSTER)
+		n += cluster_is_free(slots, i);
+	return n;
 }
 
 /*
@@ -64,7 +64,7 @@ static void slots_equal_their_twin(uint32_t slots, uint64_t seed)
 	for (int i = 0; i < 40000; i++) {
 		bool fill = rng_below(&rng, 8) < (i / 3000 % 2 ? 2 : 6);
 		if (fill) {
-			bool free_cluster = some_cluster_is_free(slots);
+			bool free_cluster = free_clusters(slots) > 0;
 			uint32_t slot = area_take(&area);
 			if (n == slots) {
 				CU_ASSERT_EQUAL_FATAL(slot, SLOT_NONE);
@@ -91,6 +91,7 @@ static void slots_equal_their_twin(uint32_t slots, uint64_t seed)
 			n--;
 		}
 		CU_ASSERT_EQUAL_FATAL(area.taken, n);
+		CU_ASSERT_EQUAL_FATAL(area.empty, free_clusters(slots));
 	}
 	for (uint32_t i = 0; i < slots; i++)
 		CU_ASSERT_EQUAL(area_taken(&area, i), taken[i]);
