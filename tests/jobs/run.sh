@@ -170,6 +170,20 @@ rc=$?
 [ "$(wc -l <stderr)" = 1 ] || fail "a file at its limit: $(cat stderr)"
 [ -e out ] && fail "a file at its limit: left $(ls -A out)" && rm -rf out
 
+# A disk that takes no more: the VMs that it hits fail, and whoever is left ends.
+(
+	ulimit -f 1000 # blocks of 512 bytes: 125 pages
+	exec "$ballast" run mixed.job -s run.oracle=off -o out --json >stdout 2>stderr
+)
+rc=$?
+[ $rc = 1 ] || fail "a full disk: exit code $rc"
+[ "$(wc -l <stderr)" = 1 ] && grep -q "swap slot [0-9]* cannot be written: File too large" stderr ||
+	fail "a full disk: $(cat stderr)"
+grep -q '"state": "failed"' stdout && grep -q '"state": "ended"' stdout ||
+	fail "a full disk: $(cat stdout)"
+grep -q "slot retired" out/events.csv || fail "a full disk: $(cat out/events.csv)"
+rm -rf out
+
 # Rows without end are told, not gathered until memory is full.
 case ${BUILD:-build} in
 *san*) ;; # slow
