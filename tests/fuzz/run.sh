@@ -68,6 +68,9 @@ for choice in 0 1 2 3 4 5 6 7; do
 	{ printf '%b' "\\0$choice" && lime 20 37; } | corpus image lime$choice
 	{ printf '%b' "\\0$choice" && zeros 4096; } | corpus image raw$choice
 done
+for table in experiments/claims/*.csv; do
+	corpus claims "$(basename "$table")" <"$table"
+done
 find experiments/jobs -name '*.job' 2>/dev/null | while read -r job; do
 	corpus job "$(basename "$job")" <"$job"
 done
