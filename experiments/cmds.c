@@ -14,6 +14,7 @@ const struct cmd cmds[] = {
 	{"reproduce", "the experiments, from their jobs to their figures", cmd_reproduce},
 	{"trace", "makes, converts and shows traces", cmd_trace},
 	{"image", "counts what could be shared in memory images", cmd_image},
+	{"alloc", "what each VM would get of so much memory", cmd_alloc},
 	{"bench", "how fast the parts are, beside what they are measured against", cmd_bench},
 	{"list", "what a job file may say: sections, keys, policies", cmd_list},
 	{"help", "this overview, or one command's help", cmd_help},

@@ -4,6 +4,7 @@
 #include "pmap/pmap.h"
 #include "sharing/sharing.h"
 #include "swap/swap.h"
+#include "tax/alloc.h"
 #include "traces/traces.h"
 
 const struct opt_section *const job_sections[] = {
@@ -16,6 +17,7 @@ const struct kind kinds[] = {
 	/* One line per kind of policy. */
 	{"victim", "which page loses its frame (swap.victim)", victims},
 	{"scan", "which page is looked at for sharing (share.scan)", scans},
+	{"alloc", "how memory is divided among VMs (ballast alloc --policy)", allocators},
 	{"thresholds", "when frames are reclaimed (host.thresholds)", thresholds_list},
 	{"backing", "where page contents live (host.backing)", backings},
 	{"translation", "how guest addresses become machine addresses (vm.NAME.translation)",
