@@ -5,13 +5,8 @@
 #include <string.h>
 
 const struct policy *const trace_laws[] = {
-	&law_sequential.policy,
-	&law_uniform.policy,
-	&law_zipf.policy,
-	&law_phases.policy,
-	&law_drift.policy,
-	&law_mix.policy,
-	NULL,
+	&law_sequential.policy, &law_uniform.policy, &law_zipf.policy,	&law_phases.policy,
+	&law_drift.policy,	&law_mix.policy,     &law_image.policy, NULL,
 };
 
 static const struct opt gen_table[] = {
@@ -24,17 +19,31 @@ static const struct opt gen_table[] = {
 	{"seed", OPT_INT, offsetof(struct gen_opts, seed), "1", 0, 0, NULL,
 	 "of every random stream; the same seed gives the same trace"},
 	{"write_ratio", OPT_REAL, offsetof(struct gen_opts, write_ratio), "0.3", 0, 1, NULL,
-	 "share of references that write"},
+	 "share of references that write; image: of those after the first `pages`"},
 	{"alpha", OPT_REAL, offsetof(struct gen_opts, alpha), "0.9", 0, 10, NULL,
 	 "zipf: the exponent; 0 is uniform"},
 	{"set_pages", OPT_INT, offsetof(struct gen_opts, set_pages), "0", 0, 0x1p36, NULL,
-	 "phases, drift: pages in the working set; 0 means an eighth of pages"},
+	 "phases, drift: pages in the working set; image: those rewritten; 0: an eighth"},
 	{"phase_refs", OPT_INT, offsetof(struct gen_opts, phase_refs), "0", 0, 0x1p48, NULL,
 	 "phases, drift: references until the set has moved; 0 means a twentieth of refs"},
 	{"scan_ratio", OPT_REAL, offsetof(struct gen_opts, scan_ratio), "0.05", 0, 1, NULL,
 	 "drift: share of references that belong to the scan over all pages"},
 	{"mix", OPT_STRING, offsetof(struct gen_opts, mix), NULL, 0, 0, NULL,
 	 "mix: the laws and their weights, \"zipf:3 sequential:1\""},
+	{"zero", OPT_REAL, offsetof(struct gen_opts, zero), "5%", 0, 1, NULL,
+	 "image: part of pages that are zero"},
+	{"copies", OPT_REAL, offsetof(struct gen_opts, copies), "10%", 0, 1, NULL,
+	 "image: part of pages whose content the VM has more than once"},
+	{"copy_contents", OPT_REAL, offsetof(struct gen_opts, copy_contents), "4%", 0, 0.5, NULL,
+	 "image: distinct contents of those, as a part of pages"},
+	{"common", OPT_REAL, offsetof(struct gen_opts, common), "40%", 0, 1, NULL,
+	 "image: part of pages drawn from a pool that all VMs of the image draw from"},
+	{"member", OPT_REAL, offsetof(struct gen_opts, member), "90%", 0.01, 1, NULL,
+	 "image: probability that a VM holds a content of a pool"},
+	{"image", OPT_INT, offsetof(struct gen_opts, image), "1", 0, 0, NULL,
+	 "image: the seed of its contents, the same for VMs that are to share"},
+	{"pace", OPT_TIME, offsetof(struct gen_opts, pace), "100ms", 0, 16e9, NULL,
+	 "image: virtual time of computing between touches, once all pages are written"},
 	{NULL},
 };
 
@@ -84,10 +93,14 @@ static void add_writes(struct generator *g, size_t n)
 static ssize_t generator_next(struct source *source, const rec_t **batch, struct err *err)
 {
 	struct generator *g = (struct generator *)source;
-	size_t n = min_u64(g->refs - g->done, BATCH_WORDS);
+	size_t n = min_u64(g->refs - g->done, BATCH_WORDS / (g->law->words ? 2 : 1));
 
 	(void)err; /* nothing can fail */
-	if (n) {
+	if (n && g->law->words) {
+		g->done += n;
+		*batch = g->word;
+		n = g->law->words(g->state, g->word, n);
+	} else if (n) {
 		g->law->fill(g->state, g->page, n);
 		add_writes(g, n);
 		g->done += n;
@@ -146,15 +159,35 @@ static void complete(struct gen_opts *o)
 }
 
 /* All that makes the trace again. */
+static void describe_options(const struct gen_opts *o, struct trace_info *info)
+{
+	if (o->law == &law_image.policy)
+		snprintf(info->provenance, sizeof info->provenance,
+			 "ballast trace gen image refs=%lld pages=%lld seed=%lld write_ratio=%g "
+			 "set_pages=%lld zero=%g copies=%g copy_contents=%g common=%g member=%g "
+			 "image=%lld pace=%lluus",
+			 (long long)o->refs, (long long)o->pages, (long long)o->seed,
+			 o->write_ratio, (long long)o->set_pages, o->zero, o->copies,
+			 o->copy_contents, o->common, o->member, (long long)o->image,
+			 (unsigned long long)o->pace / 1000);
+	else
+		snprintf(info->provenance, sizeof info->provenance,
+			 "ballast trace gen %s refs=%lld pages=%lld seed=%lld write_ratio=%g "
+			 "alpha=%g "
+			 "set_pages=%lld phase_refs=%lld scan_ratio=%g mix=%.60s",
+			 o->law->name, (long long)o->refs, (long long)o->pages, (long long)o->seed,
+			 o->write_ratio, o->alpha, (long long)o->set_pages,
+			 (long long)o->phase_refs, o->scan_ratio, o->mix ? o->mix : "");
+}
+
 static void describe(const struct gen_opts *o, struct trace_info *info)
 {
+	const struct law *law = (const struct law *)o->law; /* its first member */
+
 	snprintf(info->format, sizeof info->format, "%s", o->law->name);
-	snprintf(info->provenance, sizeof info->provenance,
-		 "ballast trace gen %s refs=%lld pages=%lld seed=%lld write_ratio=%g alpha=%g "
-		 "set_pages=%lld phase_refs=%lld scan_ratio=%g mix=%.60s",
-		 o->law->name, (long long)o->refs, (long long)o->pages, (long long)o->seed,
-		 o->write_ratio, o->alpha, (long long)o->set_pages, (long long)o->phase_refs,
-		 o->scan_ratio, o->mix ? o->mix : "");
+	describe_options(o, info);
+	if (law->tick_ns)
+		info->tick_ns = law->tick_ns;
 	info->records = (uint64_t)o->refs;
 	info->highest_page = (uint64_t)o->pages - 1;
 }

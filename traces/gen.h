@@ -19,6 +19,16 @@
  *               round and round; references in it are uniform, but each belongs
  *               with probability scan_ratio to one scan over all pages in order
  *   mix         each reference comes from one of several laws, chosen by weight
+ *   image       contents, for sharing. The first `pages` references write every page
+ *               once, in random order; those after it come `pace` of computing
+ *               apart, each with probability write_ratio a rewriting, else a read of
+ *               any page. Of P = pages, rounded: zero P are zero; copies P hold
+ *               copy_contents P contents, spread evenly, drawn from copy_contents
+ *               P / member of the image's; common P hold one content each, drawn from
+ *               common P / member of the image's; the others hold contents of the
+ *               VM's own. The VM is `seed`, the image `image`: two VMs of an image
+ *               share a fraction member of what each drew. A rewriting gives one of S
+ *               pages in a random place what a random page of the image holds
  */
 #ifndef BALLAST_TRACES_GEN_H
 #define BALLAST_TRACES_GEN_H
@@ -32,10 +42,14 @@ struct law {
 	/* opts are checked and complete (no zero that stands for a default). */
 	int (*start)(void *state, const struct gen_opts *opts, uint64_t index, struct err *err);
 	void (*fill)(void *state, uint64_t *page, size_t n);
+	/* Instead of fill, where pages are not all: `refs` records of up to two words each. */
+	size_t (*words)(void *state, rec_t *word, size_t refs);
+	uint32_t tick_ns;	   /* of their times; 0: they have none */
 	void (*stop)(void *state); /* frees what the state owns; or NULL */
 };
 
-extern const struct law law_sequential, law_uniform, law_zipf, law_phases, law_drift, law_mix;
+extern const struct law law_sequential, law_uniform, law_zipf, law_phases, law_drift, law_mix,
+	law_image;
 
 /* A bijection on [0, n), drawn from a stream: invertible mixing, walked until it falls below n. */
 struct scatter {

@@ -50,7 +50,7 @@ static int parse_part(const char *text, size_t n, struct part *part, struct err 
 		return err_input(err, "mix: '%s' lacks a weight; write %s:1", name, name);
 	*colon = 0;
 	policy = policy_find(trace_laws, name);
-	if (!policy || policy == &law_mix.policy)
+	if (!policy || !((const struct law *)policy)->fill || policy == &law_mix.policy)
 		return err_input(err,
 				 "mix: no law is called '%s': take sequential, uniform, zipf, "
 				 "phases or drift",

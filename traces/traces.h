@@ -109,6 +109,9 @@ struct gen_opts {
 	int64_t set_pages, phase_refs; /* phases, drift: size of a working set, its life */
 	double scan_ratio;	       /* drift: of references that belong to a sequential scan */
 	char *mix;		       /* mix: "law:weight law:weight ..." */
+	double zero, copies, copy_contents, common, member; /* image: classes, parts of pages */
+	int64_t image;					    /* image: whose contents */
+	uint64_t pace;					    /* image: ns between touches */
 };
 
 extern const struct policy *const trace_laws[];
