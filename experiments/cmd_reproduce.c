@@ -1,5 +1,6 @@
 /* ballast reproduce: the experiments, from their jobs to their figures. */
 #include "experiments/cmds.h"
+#include "experiments/expect.h"
 #include "experiments/experiment.h"
 #include "experiments/outdir.h"
 
@@ -15,6 +16,8 @@ const struct experiment experiments[] = {
 	 replay_curves_run},
 	{NULL},
 };
+
+#define EXIT_UNEXPECTED 3 /* done, but an expectation did not hold */
 
 struct reproduce_args {
 	const char *dir;
@@ -77,7 +80,9 @@ static const struct argp reproduce_argp = {
 	.args_doc = "[ID]...",
 	.doc = "Runs the experiments named, or all, and draws their figures."
 	       "\vEach leaves in DIR its rows (ID.csv), its figure (ID.svg, ID.png) and the "
-	       "gnuplot script that drew it (ID.gp), to be changed and run again.\n\n"
+	       "gnuplot script that drew it (ID.gp), to be changed and run again. Where a "
+	       "paper's numbers are stated as expectations, one that does not hold makes the "
+	       "exit code 3.\n\n"
 	       "Example:\n  ballast reproduce replay-curves -o results",
 };
 
@@ -104,17 +109,43 @@ static int list(bool json)
 	return 0;
 }
 
+static void print_expectations(const json_t *told)
+{
+	const json_t *all = json_object_get(told, "expectations");
+	size_t n = json_array_size(all);
+
+	if (n)
+		printf("  expectations: %zu of %zu hold\n", n - expect_failed(told), n);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *e = json_array_get(all, i);
+		if (json_is_true(json_object_get(e, "holds")))
+			continue;
+		printf("  does not hold: %s: measured %.4g, expected %.4g +- %.4g (%s)\n",
+		       json_string_value(json_object_get(e, "what")),
+		       json_number_value(json_object_get(e, "measured")),
+		       json_number_value(json_object_get(e, "expected")),
+		       json_number_value(json_object_get(e, "within")),
+		       json_string_value(json_object_get(e, "source")));
+	}
+}
+
 static void print_told(const char *dir, const char *id, const json_t *told)
 {
-	const json_t *files = json_object_get(told, "files");
+	const json_t *files = json_object_get(told, "files"),
+		     *report = json_object_get(told, "report");
 
 	printf("%s: %s\n", id, json_string_value(json_object_get(told, "title")));
+	for (size_t i = 0; i < json_array_size(report); i++)
+		printf("  %s\n", json_string_value(json_array_get(report, i)));
+	print_expectations(told);
 	for (size_t i = 0; i < json_array_size(files); i++)
 		printf("  %s/%s\n", dir, json_string_value(json_array_get(files, i)));
 }
 
-static int run_all(const struct reproduce_args *a, json_t *all, struct err *err)
+/* *failed: expectations that do not hold. */
+static int run_all(const struct reproduce_args *a, json_t *all, size_t *failed, struct err *err)
 {
+	*failed = 0;
 	for (size_t i = 0; i < a->n; i++) {
 		json_t *told = describe(a->chosen[i]);
 		json_object_set_new(all, a->chosen[i]->id, told);
@@ -123,6 +154,7 @@ static int run_all(const struct reproduce_args *a, json_t *all, struct err *err)
 			return rc;
 		if (!a->json)
 			print_told(a->dir, a->chosen[i]->id, told);
+		*failed += expect_failed(told);
 	}
 	return 0;
 }
@@ -131,18 +163,19 @@ static int reproduce(const struct reproduce_args *a)
 {
 	struct err err = {0};
 	bool made = false;
+	size_t failed = 0;
 	json_t *all = json_object();
 
 	int rc = outdir_make(a->dir, &made, &err);
 	if (rc == 0)
-		rc = run_all(a, all, &err);
+		rc = run_all(a, all, &failed, &err);
 	if (rc == 0 && a->json) {
 		json_dumpf(all, stdout, JSON_INDENT(2));
 		putchar('\n');
 	}
 	json_decref(all);
 	if (rc == 0)
-		return 0;
+		return failed ? EXIT_UNEXPECTED : 0;
 	outdir_drop(a->dir, made);
 	return cmd_fail(&err);
 }

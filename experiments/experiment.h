@@ -15,7 +15,10 @@
 struct experiment {
 	const char *id; /* NULL ends the table */
 	const char *title;
-	/* Adds to told what it has to tell, "files" among it: the names of those written. */
+	/*
+	 * Adds to told what it has to tell: "files", the names of those written; and
+	 * lines for a reader and expectations (experiments/expect.h), if any.
+	 */
 	int (*run)(const char *dir, json_t *told, struct err *err);
 };
 

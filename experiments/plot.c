@@ -129,3 +129,23 @@ int plot_draw(const char *dir, const char *name, const char *format, struct err 
 	}
 	return draft_commit(draft, err);
 }
+
+int plot_experiment(const char *id, const char *dir, json_t *told, struct err *err)
+{
+	static const char *const suffixes[] = {"csv", "gp", "svg", "png"};
+	char script[128], file[128];
+	json_t *files = json_array();
+
+	snprintf(script, sizeof script, "%s/plot.gp", id);
+	int rc = plot_script(script, dir, id, err);
+	if (rc == 0)
+		rc = plot_draw(dir, id, "svg", err);
+	if (rc == 0)
+		rc = plot_draw(dir, id, "png", err);
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+		snprintf(file, sizeof file, "%s.%s", id, suffixes[i]);
+		json_array_append_new(files, json_string(file));
+	}
+	json_object_set_new(told, "files", files);
+	return rc;
+}

@@ -10,10 +10,18 @@
 
 #include "core/err.h"
 
+#include <jansson.h>
+
 /* Copies the program's own file SCRIPT (data_path()) to DIR/NAME.gp. */
 MUST_CHECK int plot_script(const char *script, const char *dir, const char *name, struct err *err);
 
 /* Makes DIR/NAME.FORMAT, for the formats "svg" and "png". */
 MUST_CHECK int plot_draw(const char *dir, const char *name, const char *format, struct err *err);
+
+/*
+ * The figure of experiment ID, whose rows are there: from experiments/ID/plot.gp, in every format.
+ * Adds the names of all four files to told.
+ */
+MUST_CHECK int plot_experiment(const char *id, const char *dir, json_t *told, struct err *err);
 
 #endif

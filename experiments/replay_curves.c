@@ -240,17 +240,9 @@ int replay_curves_run(const char *dir, json_t *told, struct err *err)
 	if (rc == 0)
 		rc = write_csv(c, dir, err);
 	if (rc == 0)
-		rc = plot_script(ID "/plot.gp", dir, ID, err);
+		rc = plot_experiment(ID, dir, told, err);
 	if (rc == 0)
-		rc = plot_draw(dir, ID, "svg", err);
-	if (rc == 0)
-		rc = plot_draw(dir, ID, "png", err);
-	if (rc == 0) {
 		json_object_set_new(told, "runs", json_integer((json_int_t)c->points));
-		json_object_set_new(
-			told, "files",
-			json_pack("[s, s, s, s]", ID ".csv", ID ".gp", ID ".svg", ID ".png"));
-	}
 	free(c->point);
 	free(c->counts);
 	free(c);
