@@ -25,5 +25,6 @@ struct experiment {
 extern const struct experiment experiments[];
 
 int replay_curves_run(const char *dir, json_t *told, struct err *err);
+int esx_fig4_run(const char *dir, json_t *told, struct err *err);
 
 #endif
