@@ -45,7 +45,7 @@ static mpn_t item_frame(const struct ksm_item *item)
 	if (!item->pmap)
 		return (mpn_t){item->place};
 	pte_t e = pmap_peek(item->pmap, (ppn_t){item->place});
-	return pte_state(e) == PAGE_PRIVATE ? pte_mpn(e) : MPN_NONE;
+	return pte_resident(e) ? pte_mpn(e) : MPN_NONE;
 }
 
 /* By contents; a page that went since sorts anywhere, which the tree bears. */
@@ -201,7 +201,8 @@ static bool merge(struct ksm_state *k, struct ksm_trees *trees, const struct ksm
 	pte_t e = pmap_peek(other, other_ppn);
 	struct ksm_item *stable;
 
-	if ((other == pmap && other_ppn.n == ppn.n) || (e & PTE_PINNED))
+	if (pte_state(e) != PAGE_PRIVATE || (e & PTE_PINNED) ||
+	    (other == pmap && other_ppn.n == ppn.n))
 		return false;
 	stable = item_new(k->s, NULL, pte_value(e));
 	if (!stable)
@@ -210,7 +211,7 @@ static bool merge(struct ksm_state *k, struct ksm_trees *trees, const struct ksm
 		item_free(stable);
 		return false;
 	}
-	/* The item stays in the unstable tree, whose order may hide it, and is void there. */
+	/* The item stays where it is in the unstable tree, in order: its bytes are the same. */
 	share_make(k->s, other, other_ppn, 0);
 	return share_join(k->s, pmap, ppn, pte_mpn(e)) == 0;
 }
