@@ -194,12 +194,13 @@ size_t table_audit(const struct table *t, FILE *out)
 		bad += audit_chain(t, b, &used, &hints, out);
 	for (uint32_t i = t->free; i && listed < t->end; i = entry_next(table_entry(t, i)))
 		listed++;
-	if (used != t->used || hints != t->hints || used + listed + 1 != t->end) {
+	const uint64_t in_all = used + listed;
+	if (used != t->used || hints != t->hints || in_all + 1 != t->end) {
 		fprintf(out,
 			"sharing: table says %u frames, %u hints, %u in all; counted %llu, %llu, "
 			"%llu\n",
 			t->used, t->hints, t->end - 1, (unsigned long long)used,
-			(unsigned long long)hints, (unsigned long long)(used + listed));
+			(unsigned long long)hints, (unsigned long long)in_all);
 		bad++;
 	}
 	return bad;
