@@ -182,6 +182,15 @@ static int reproduce(const struct reproduce_args *a)
 	return cmd_fail(&err);
 }
 
+static size_t choose_all(const struct experiment **chosen)
+{
+	size_t n = 0;
+
+	for (const struct experiment *e = experiments; e->id; e++)
+		chosen[n++] = e;
+	return n;
+}
+
 int cmd_reproduce(int argc, char **argv)
 {
 	struct reproduce_args a = {.dir = "results"};
@@ -193,8 +202,8 @@ int cmd_reproduce(int argc, char **argv)
 		return cmd_fail(&err);
 	}
 	int rc = cmd_parse(&reproduce_argp, argc, argv, &a);
-	for (const struct experiment *e = experiments; a.n == 0 && e->id; e++)
-		a.chosen[a.n++] = e;
+	if (a.n == 0)
+		a.n = choose_all(a.chosen);
 	if (rc == 0)
 		rc = a.list ? list(a.json) : reproduce(&a);
 	free(a.chosen);
