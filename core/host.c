@@ -43,7 +43,7 @@ const struct policy *const thresholds_list[] = {
 
 static const struct opt host_options[] = {
 	{"frames", OPT_INT, HOST(frames), "0", 0, UINT32_MAX - 1, NULL,
-	 "machine memory in 4 KiB frames; 0: as memory says"},
+	 "machine memory in 4 KiB frames; unless given, as memory says"},
 	{"memory", OPT_BYTES, HOST(memory), "0", 0, 0x1p43, NULL,
 	 "machine memory; if neither is given, the sum of the VMs'"},
 	{"low_memory", OPT_BYTES, HOST(low_memory), "4gb", 0, 0x1p43, NULL,
@@ -106,10 +106,15 @@ static const struct stat_row host_stat_rows[] = {
 int host_new(const struct host_opts *opts, const struct cost_opts *cost, struct host **out,
 	     struct err *err)
 {
-	struct host *host = calloc(1, sizeof *host);
 	uint32_t frames = (uint32_t)opts->frames;
 	uint64_t low = opts->low_memory >> PAGE_SHIFT;
 
+	if (opts->reserve_low > opts->reserve_high)
+		return err_input(err,
+				 "host.reserve_low, %g %%, is above host.reserve_high, %g %%: "
+				 "reclaiming would end before it begins",
+				 100 * opts->reserve_low, 100 * opts->reserve_high);
+	struct host *host = calloc(1, sizeof *host);
 	if (!host)
 		return err_run(err, ENOMEM, "no memory for a host");
 	host->opts = *opts;
@@ -249,39 +254,34 @@ static void host_reclaim(struct host *host, struct vm *needy, struct err *err)
 			host->reclaimer[i].ctx, host->mark_high - (uint32_t)m->free, needy, err);
 }
 
-/* The rare end of host_take_slow(): several reclaimers, or a reserve to refill. */
-static int reclaim_and_take(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err)
+/* Says why there is no frame: a reclaimer's reason, if one had any. */
+static int no_frame(const struct host *host, struct err *why, struct err *err)
 {
-	struct machine *m = &host->machine;
-	struct err why = {0};
-
-	host_reclaim(host, vm, &why);
-	*mpn = machine_take(m);
-	if (mpn_valid(*mpn))
-		return 0;
-	if (why.exit_code) {
-		err_prefix(&why, "no frame");
-		if (err)
-			*err = why;
-		return -ENOMEM;
-	}
-	return err_run(err, ENOMEM, "no frame: %u frames, none free and none to reclaim",
-		       m->frames);
+	if (!why->exit_code)
+		return err_run(err, ENOMEM, "no frame: %u frames, none free and none to reclaim",
+			       host->machine.frames);
+	err_prefix(why, "no frame");
+	if (err)
+		*err = *why;
+	return -ENOMEM;
 }
 
 int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err)
 {
 	const struct reclaimer *first = host->reclaimer[0].reclaimer;
+	struct err why;
 
+	why.exit_code = 0; /* clearing the whole message would cost more than the rest of this */
 	host->stats.reclaims++;
 	host->stats.min_free = min_u64(host->stats.min_free, host->machine.free);
 	/* Textbook replacement: no free frame, one wanted, and one who can give it. */
 	if (host->mark_high == 1 && host->reclaimers == 1 && first->replace) {
-		*mpn = first->replace(host->reclaimer[0].ctx, vm, err);
-		if (likely(mpn_valid(*mpn)))
-			return 0;
+		*mpn = first->replace(host->reclaimer[0].ctx, vm, &why);
+	} else {
+		host_reclaim(host, vm, &why);
+		*mpn = machine_take(&host->machine);
 	}
-	return reclaim_and_take(host, vm, mpn, err);
+	return likely(mpn_valid(*mpn)) ? 0 : no_frame(host, &why, err);
 }
 
 void host_event(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)

@@ -18,14 +18,23 @@ struct table {
 #define ROWS_MAX      1024
 #define FIRST_AUTO_NS 1000000
 #define BYTES_MAX     ((size_t)64 << 20) /* of rows as many as were asked for */
+
+/* A column of series.csv: a statistic of one scope. */
+struct column {
+	const char *vm; /* NULL: the host's */
+	const struct stat_row *stat;
+	const void *base;
+};
+
 struct recording {
 	struct host *host;
 	struct timer timer;
 	uint64_t sample_ns, last_row_ns;
-	bool automatic; /* sample_ns doubles */
-	char **row;	/* [rows] lines of series.csv, the first one names the columns */
+	bool automatic;	       /* sample_ns doubles */
+	struct column *column; /* [columns] known from the first row on */
+	size_t columns;
+	uint64_t **row; /* [rows] time and [columns] values as they lie in memory */
 	size_t rows, room;
-	size_t bytes; /* of all lines */
 	struct table events;
 	struct err err; /* the first failure */
 };
@@ -66,90 +75,72 @@ static void put_field(FILE *out, const char *text)
 	fputc('"', out);
 }
 
-typedef void each_stat(FILE *out, const char *scope, const struct stat_row *stat, const void *base);
-
-static void put_name(FILE *out, const char *scope, const struct stat_row *stat, const void *base)
-{
-	(void)base;
-	fprintf(out, ",%s.%s", scope, stat->name);
-}
-
-static void put_value(FILE *out, const char *scope, const struct stat_row *stat, const void *base)
-{
-	char text[40];
-
-	(void)scope;
-	stat_format(stat, base, text, sizeof text);
-	fprintf(out, ",%s", text);
-}
-
-static void each_in_scope(FILE *out, const char *name, const struct stat_scope *scope,
-			  each_stat *each)
+static int add_columns(struct recording *r, const char *vm, const struct stat_scope *scope)
 {
 	for (size_t g = 0; g < scope->n; g++) {
-		for (const struct stat_row *row = scope->group[g].stats; row->name; row++) {
-			if (row->series)
-				each(out, name, row, scope->group[g].base);
+		for (const struct stat_row *stat = scope->group[g].stats; stat->name; stat++) {
+			if (!stat->series)
+				continue;
+			struct column *grown = realloc(r->column, (r->columns + 1) * sizeof *grown);
+			if (!grown)
+				return -ENOMEM;
+			r->column = grown;
+			r->column[r->columns++] = (struct column){vm, stat, scope->group[g].base};
 		}
 	}
-}
-
-/* The host's columns, then each VM's. */
-static void each_column(const struct host *host, FILE *out, each_stat *each)
-{
-	char name[80];
-
-	each_in_scope(out, "host", &host->scope, each);
-	for (size_t i = 0; i < host->vms; i++) {
-		snprintf(name, sizeof name, "vm.%s", host->vm[i]->name);
-		each_in_scope(out, name, &host->vm[i]->stats, each);
-	}
-}
-
-static int add_line(struct recording *r, char *line)
-{
-	if (r->rows == r->room) {
-		size_t room = r->room ? 2 * r->room : 64;
-		char **grown = realloc(r->row, room * sizeof *grown);
-		if (!grown)
-			return -ENOMEM;
-		r->row = grown;
-		r->room = room;
-	}
-	r->row[r->rows++] = line;
-	r->bytes += strlen(line);
 	return 0;
 }
 
-/* The header or a row: time, and each column through `each`. */
-static void add_row(struct recording *r, uint64_t now_ns, each_stat *each)
+/* The host's columns, then each VM's. */
+static int find_columns(struct recording *r)
 {
-	struct table line;
+	int rc = add_columns(r, NULL, &r->host->scope);
 
-	if (table_open(&line)) {
+	for (size_t i = 0; rc == 0 && i < r->host->vms; i++)
+		rc = add_columns(r, r->host->vm[i]->name, &r->host->vm[i]->stats);
+	return rc;
+}
+
+static int make_room(struct recording *r)
+{
+	size_t room = r->room ? 2 * r->room : 64;
+
+	if (r->rows < r->room)
+		return 0;
+	uint64_t **grown = realloc(r->row, room * sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	r->row = grown;
+	r->room = room;
+	return 0;
+}
+
+/* Values are copied as they are: most rows of most runs are never written as text. */
+static void add_row(struct recording *r, uint64_t now_ns)
+{
+	uint64_t *row = NULL;
+
+	if ((r->columns || find_columns(r) == 0) && make_room(r) == 0)
+		row = malloc((1 + r->columns) * sizeof *row);
+	if (!row) {
 		err_run(&r->err, ENOMEM, "no memory for results");
 		return;
 	}
-	if (each == put_name)
-		fputs("time_s", line.out);
-	else
-		put_time(line.out, now_ns);
-	each_column(r->host, line.out, each);
-	fputc('\n', line.out);
-	if (fclose(line.out) || add_line(r, line.text)) {
-		free(line.text);
-		err_run(&r->err, ENOMEM, "no memory for results");
-	}
+	row[0] = now_ns;
+	for (size_t i = 0; i < r->columns; i++)
+		memcpy(&row[1 + i], (const char *)r->column[i].base + r->column[i].stat->offset,
+		       sizeof *row);
+	r->row[r->rows++] = row;
 	r->last_row_ns = now_ns;
 }
 
-/* Every second row goes; the header and the first row stay. */
+/* Every second row goes; the first row stays. */
 static void thin_out(struct recording *r)
 {
-	size_t kept = 1;
+	size_t kept = 0;
 
-	for (size_t i = 1; i < r->rows; i++) {
-		if (i % 2 == 1)
+	for (size_t i = 0; i < r->rows; i++) {
+		if (i % 2 == 0)
 			r->row[kept++] = r->row[i];
 		else
 			free(r->row[i]);
@@ -158,17 +149,39 @@ static void thin_out(struct recording *r)
 	r->sample_ns *= 2;
 }
 
+static void put_header(const struct recording *r, FILE *out)
+{
+	fputs("time_s", out);
+	for (size_t i = 0; i < r->columns; i++) {
+		const struct column *c = &r->column[i];
+		fprintf(out, ",%s%s.%s", c->vm ? "vm." : "host", c->vm ? c->vm : "", c->stat->name);
+	}
+	fputc('\n', out);
+}
+
+static void put_row(const struct recording *r, const uint64_t *row, FILE *out)
+{
+	char text[40];
+
+	put_time(out, row[0]);
+	for (size_t i = 0; i < r->columns; i++) {
+		const struct stat_row copied = {.kind = r->column[i].stat->kind};
+		stat_format(&copied, &row[1 + i], text, sizeof text);
+		fprintf(out, ",%s", text);
+	}
+	fputc('\n', out);
+}
+
 static void row_due(struct clock *clk, struct timer *timer, void *arg)
 {
 	struct recording *r = arg;
 
-	if (r->rows == 0)
-		add_row(r, 0, put_name);
-	add_row(r, clk->now_ns, put_value);
+	add_row(r, clk->now_ns);
 	if (r->automatic && r->rows == ROWS_MAX)
 		thin_out(r);
-	if (!r->automatic && r->bytes > BYTES_MAX) {
-		err_input(&r->err, "series.csv passes %zu MiB: raise run.sample", BYTES_MAX >> 20);
+	if (!r->automatic && r->rows * (1 + r->columns) * sizeof **r->row > BYTES_MAX) {
+		err_input(&r->err, "the rows of series.csv pass %zu MiB: raise run.sample",
+			  BYTES_MAX >> 20);
 		r->host->stop = true;
 		return;
 	}
@@ -218,6 +231,7 @@ void recording_free(struct recording *r)
 	for (size_t i = 0; i < r->rows; i++)
 		free(r->row[i]);
 	free(r->row);
+	free(r->column);
 	table_close(&r->events);
 	free(r);
 }
@@ -225,10 +239,8 @@ void recording_free(struct recording *r)
 int recording_finish(struct recording *r, struct err *err)
 {
 	timer_cancel(&r->host->clock, &r->timer);
-	if (r->rows == 0)
-		add_row(r, 0, put_name);
-	if (r->rows == 1 || r->last_row_ns != r->host->stats.time_ns)
-		add_row(r, r->host->stats.time_ns, put_value);
+	if (r->rows == 0 || r->last_row_ns != r->host->stats.time_ns)
+		add_row(r, r->host->stats.time_ns);
 	if (fflush(r->events.out))
 		err_run(&r->err, ENOMEM, "no memory for results");
 	if (!r->err.exit_code)
@@ -244,8 +256,9 @@ int recording_write(const struct recording *r, struct outset *set, struct err *e
 
 	if (!events)
 		return -EIO;
+	put_header(r, series);
 	for (size_t i = 0; i < r->rows; i++)
-		fputs(r->row[i], series);
+		put_row(r, r->row[i], series);
 	fwrite(r->events.text, 1, r->events.size, events);
 	return 0;
 }

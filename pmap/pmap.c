@@ -64,9 +64,10 @@ int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err
 	if (!h->fault)
 		return err_run(err, EFAULT, "page %u is %s and nothing here can resolve that",
 			       ppn.n, page_state_names[state]);
-	pmap->stats.faults += state != PAGE_PRIVATE && state != PAGE_SHARED;
 	pmap->vm->time_ns += pmap->vm->host->cost.fault;
-	return h->fault(h->ctx, pmap, ppn, access, err);
+	int rc = h->fault(h->ctx, pmap, ppn, access, err);
+	pmap->stats.faults += rc == 0 && state != PAGE_PRIVATE && state != PAGE_SHARED;
+	return rc;
 }
 
 static void set_state(struct pmap *pmap, ppn_t ppn, pte_t entry)

@@ -4,11 +4,11 @@
  * A list that moves on every hit would cost four random writes a reference.
  * Instead each frame has a stamp, the number of its last reference. When
  * victims are wanted, the frames with stamps up to some limit are gathered and
- * sorted into a queue. The argument: whatever is touched later gets a stamp
- * beyond the limit, so the first queued frame whose stamp is still within it is
- * the least recently used of all. Frames that were touched are skipped; an
- * empty queue is gathered anew. With an eighth of the frames gathered at a
- * time, a victim costs some ten stamps read in sequence.
+ * sorted into a queue, and the clock of stamps ticks. The argument: whatever is
+ * touched later gets a stamp beyond the limit, so the first queued frame whose stamp is still
+ * within it is the least recently used of all. Frames that were touched are skipped; an empty queue
+ * is gathered anew. With an eighth of the frames gathered at a time, a victim costs some ten stamps
+ * read in sequence.
  */
 #include "swap/private.h"
 
@@ -18,17 +18,16 @@
 
 #define SCAN_FRAMES 128 /* up to so many frames, a scan for the minimum is cheaper */
 #define SAMPLES	    512
-#define AHEAD	    4		     /* places in the queue */
-#define ORDER_LAST  (UINT32_MAX - 1) /* UINT32_MAX is a free frame's */
+#define AHEAD	    4 /* places in the queue */
 #define RADIX_BITS  11
 #define RADIX	    (1u << RADIX_BITS)
 
 struct lru_state {
 	struct victim_env env;
-	uint32_t *queue, *spare; /* [frames] MPNs, least recently used first; spare for sorting */
-	uint32_t head, n;	 /* queue[head..n) is still to be looked at */
-	uint32_t limit;		 /* order up to which frames were queued */
-	uint32_t epoch;		 /* of the stamps at that time */
+	uint32_t *queue;  /* [frames] MPNs, least recently used first */
+	uint32_t head, n; /* queue[head..n) is still to be looked at */
+	uint32_t limit;	  /* order up to which frames were queued */
+	uint32_t epoch;	  /* of the stamps at that time */
 };
 
 static size_t queue_bytes(const struct lru_state *s)
@@ -44,8 +43,7 @@ static int lru_open(void *state, const struct victim_env *env)
 	if (env->host->machine.frames <= SCAN_FRAMES)
 		return 0;
 	s->queue = meter_alloc(&env->host->meter, queue_bytes(s));
-	s->spare = meter_alloc(&env->host->meter, queue_bytes(s));
-	return s->queue && s->spare ? 0 : -ENOMEM;
+	return s->queue ? 0 : -ENOMEM;
 }
 
 static void lru_close(void *state)
@@ -53,7 +51,6 @@ static void lru_close(void *state)
 	struct lru_state *s = state;
 
 	meter_free(&s->env.host->meter, s->queue, queue_bytes(s));
-	meter_free(&s->env.host->meter, s->spare, queue_bytes(s));
 }
 
 /* The place of a frame in order of last use; free frames, whose stamp is 0, come last. */
@@ -84,7 +81,10 @@ static int by_order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The order up to which about `share` of the used frames from `floor` on lie, by a sample. */
+/*
+ * The order up to which about `share` of the used frames from `floor` on lie, by
+ * a sample; UINT32_MAX if the sample met none.
+ */
 static uint32_t order_quantile(const struct machine *m, uint32_t floor, double share)
 {
 	uint32_t sample[SAMPLES], n = 0, stride = m->frames / SAMPLES + 1;
@@ -95,7 +95,7 @@ static uint32_t order_quantile(const struct machine *m, uint32_t floor, double s
 	}
 	uint32_t rank = (uint32_t)(share * n);
 	if (rank >= n)
-		return ORDER_LAST;
+		return UINT32_MAX;
 	qsort(sample, n, sizeof sample[0], by_order);
 	return sample[rank];
 }
@@ -114,45 +114,60 @@ static void gather(struct lru_state *s, uint32_t floor)
 	s->n = n;
 }
 
-static void radix_pass(struct lru_state *s, unsigned shift)
+static void radix_pass(const struct machine *m, const uint32_t *from, uint32_t *to, uint32_t n,
+		       unsigned shift)
 {
-	const struct machine *m = &s->env.host->machine;
 	uint32_t at[RADIX] = {0}, sum = 0;
 
-	for (uint32_t i = 0; i < s->n; i++)
-		at[order(m, s->queue[i]) >> shift & (RADIX - 1)]++;
+	for (uint32_t i = 0; i < n; i++)
+		at[(uint64_t)order(m, from[i]) >> shift & (RADIX - 1)]++;
 	for (uint32_t d = 0; d < RADIX; d++) {
 		uint32_t count = at[d];
 		at[d] = sum;
 		sum += count;
 	}
-	for (uint32_t i = 0; i < s->n; i++)
-		s->spare[at[order(m, s->queue[i]) >> shift & (RADIX - 1)]++] = s->queue[i];
-	uint32_t *sorted = s->spare;
-	s->spare = s->queue;
-	s->queue = sorted;
+	for (uint32_t i = 0; i < n; i++)
+		to[at[(uint64_t)order(m, from[i]) >> shift & (RADIX - 1)]++] = from[i];
 }
 
-/* Sorts the queue; the passes cover only the bits in which orders differ. */
+static int by_order_of(const void *a, const void *b, void *m)
+{
+	uint32_t x = order(m, *(const uint32_t *)a), y = order(m, *(const uint32_t *)b);
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Sorts the queue in passes that cover only the bits in which orders differ,
+ * two at a time, there and back through the unused part of the queue. More than
+ * half of the frames are queued only where few are in use or the sample misled.
+ */
 static void sort_queue(struct lru_state *s)
 {
-	const struct machine *m = &s->env.host->machine;
-	uint32_t all = 0, common = UINT32_MAX;
+	struct machine *m = &s->env.host->machine;
+	uint32_t all = 0, common = UINT32_MAX, *spare = s->queue + s->n;
 
+	if (s->n > m->frames / 2) {
+		qsort_r(s->queue, s->n, sizeof *s->queue, by_order_of, m);
+		return;
+	}
 	for (uint32_t i = 0; i < s->n; i++) {
 		all |= order(m, s->queue[i]);
 		common &= order(m, s->queue[i]);
 	}
-	for (unsigned shift = 0; shift < 32 && (all ^ common) >> shift; shift += RADIX_BITS)
-		radix_pass(s, shift);
+	for (unsigned shift = 0; shift < 32 && (all ^ common) >> shift; shift += 2 * RADIX_BITS) {
+		radix_pass(m, s->queue, spare, s->n, shift);
+		radix_pass(m, spare, s->queue, s->n, shift + RADIX_BITS);
+	}
 }
 
-/* Queues the oldest eighth or so of the frames from `floor` on. */
-static void refill(struct lru_state *s, uint32_t floor)
+/* Queues the oldest eighth or so of the frames from `floor` to `newest`. */
+static void refill(struct lru_state *s, uint32_t floor, uint32_t newest)
 {
 	const struct machine *m = &s->env.host->machine;
+	uint32_t quantile = order_quantile(m, floor, 0.125);
 
-	s->limit = order_quantile(m, floor, 0.125);
+	s->limit = quantile < newest ? quantile : newest;
 	gather(s, floor);
 	sort_queue(s);
 	s->epoch = m->stamp_epoch;
@@ -175,28 +190,39 @@ static inline __attribute__((always_inline)) void fetch_ahead(const struct lru_s
 		__builtin_prefetch(&s->env.pmaps->pte[f.vm][f.ppn], 1);
 }
 
+/* The first in the queue that was not touched since and may go. */
+static mpn_t next_in_queue(struct lru_state *s)
+{
+	const struct machine *m = &s->env.host->machine;
+
+	for (; s->head < s->n; s->head++) {
+		mpn_t mpn = {s->queue[s->head]};
+		fetch_ahead(s);
+		if (order(m, mpn.n) <= s->limit && victim_eligible(&s->env, mpn))
+			return mpn;
+	}
+	return MPN_NONE;
+}
+
 static mpn_t lru_pick(void *state)
 {
 	struct lru_state *s = state;
-	const struct machine *m = &s->env.host->machine;
-	uint32_t floor = 0;
+	struct machine *m = &s->env.host->machine;
 
 	if (m->frames <= SCAN_FRAMES)
 		return scan_for_oldest(s);
 	if (s->epoch != m->stamp_epoch)
 		s->head = s->n;
-	for (;;) {
-		for (; s->head < s->n; s->head++) {
-			mpn_t mpn = {s->queue[s->head]};
-			fetch_ahead(s);
-			if (order(m, mpn.n) <= s->limit && victim_eligible(&s->env, mpn))
-				return mpn;
-		}
-		if (floor > ORDER_LAST)
-			return MPN_NONE;
-		refill(s, floor);
-		floor = s->limit + 1; /* if none of these may go, look at newer ones */
+	mpn_t mpn = next_in_queue(s);
+	if (likely(mpn_valid(mpn)))
+		return mpn;
+	/* If none of the oldest may go, look at newer ones. */
+	const uint32_t newest = m->now++ - 1;
+	for (uint32_t floor = 0; floor <= newest && !mpn_valid(mpn); floor = s->limit + 1) {
+		refill(s, floor, newest);
+		mpn = next_in_queue(s);
 	}
+	return mpn;
 }
 
 const struct victim victim_lru = {

@@ -16,6 +16,7 @@
 #include "swap/private.h"
 
 #include <errno.h>
+#include <string.h>
 
 struct s3fifo_state {
 	struct victim_env env;
@@ -25,6 +26,7 @@ struct s3fifo_state {
 	uint8_t *in_main; /* [frames] which list a frame is on */
 	uint64_t *ghost;  /* [ghost_mask + 1] fingerprint << 32 | eviction number */
 	uint32_t ghost_mask, evictions, small_target;
+	uint32_t epoch;	   /* of the stamps in looked */
 	uint32_t evicting; /* MPN that pick() returned from the small queue, or UINT32_MAX */
 };
 
@@ -143,10 +145,22 @@ static mpn_t walk(struct s3fifo_state *s, struct frame_list *list)
 	return MPN_NONE;
 }
 
+/* The stamps were renumbered: once in 2^31 references, nothing counts as used again. */
+static void look_anew(struct s3fifo_state *s)
+{
+	const struct machine *m = &s->env.host->machine;
+
+	memcpy(s->looked, m->stamp, m->frames * sizeof *s->looked);
+	s->epoch = m->stamp_epoch;
+}
+
 static mpn_t s3fifo_pick(void *state)
 {
 	struct s3fifo_state *s = state;
 	mpn_t mpn = MPN_NONE;
+
+	if (s->epoch != s->env.host->machine.stamp_epoch)
+		look_anew(s);
 
 	s->evicting = UINT32_MAX;
 	if (s->small.n >= s->small_target || s->main.n == 0) {

@@ -44,5 +44,27 @@ static void frames_of_one_stamp(void)
 	rig_close(&r);
 }
 
+/* A sample of every second frame meets no page at all: the manager itself has those. */
+static void pages_that_no_sample_meets(void)
+{
+	static struct rig r;
+	struct rig_shape shape = {.frames = RIG_FRAMES_MOST, .pages = 60};
+
+	rig_open(&r, &victim_lru, lru_twin, shape, test_seed(77));
+	for (uint32_t i = 0; i < shape.frames; i++)
+		CU_ASSERT_TRUE_FATAL(mpn_valid(machine_take(r.m)));
+	for (uint32_t i = 0; i < shape.frames; i++) {
+		if (i % 2 == 1 && i < 80)
+			machine_untake(r.m, (mpn_t){i});
+		else
+			machine_own_overhead(r.m, (mpn_t){i});
+	}
+	for (int step = 0; step < 40000 / TEST_SCALE; step++)
+		rig_step(&r, shape);
+	CU_ASSERT_TRUE(r.picks > 2000 / TEST_SCALE);
+	rig_close(&r);
+}
+
 TESTS("swap/victim-lru", {"equals its twin", equals_its_twin}, {"none eligible", none_eligible},
-      {"frames of one stamp", frames_of_one_stamp})
+      {"frames of one stamp", frames_of_one_stamp},
+      {"pages that no sample meets", pages_that_no_sample_meets})
