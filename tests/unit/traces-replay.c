@@ -106,7 +106,7 @@ static void rare_kinds_in_long_batches(void)
 		mix.tick_ns = 1000;
 		mix.pages = PAGES_MOST;
 		mix.frames = i % 2 ? 150 : PAGES_MOST;
-		mix.words = 300000;
+		mix.words = TEST_SCALE > 1 ? 140000 : 300000; /* more than two chunks */
 		mix.long_batches = true;
 		for (uint64_t k = 0; k < 3; k++)
 			compare(&mix, seed + k);
