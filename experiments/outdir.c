@@ -16,6 +16,11 @@ int outdir_make(const char *dir, bool *made, struct err *err)
 		file_guard_folder(dir);
 		return 0;
 	}
+	if (errno == ENOENT || errno == ENOTDIR)
+		return err_input(err,
+				 "%s: there is no folder to make it in: make it, or give "
+				 "another -o",
+				 dir);
 	if (errno != EEXIST)
 		return err_run(err, errno, "%s: cannot make the folder: %s", dir, strerror(errno));
 	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))

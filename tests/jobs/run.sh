@@ -148,7 +148,7 @@ fails 1 'no swap file there: No such file or directory; set swap.dir' mixed.job 
 echo mine >file
 fails 2 'is there and is no folder' mixed.job -o file
 [ "$(cat file)" = mine ] || fail "the file was changed"
-fails 1 'cannot make the folder: No such file' mixed.job -o none/out
+fails 2 'none/out/x: there is no folder to make it in: make it, or' mixed.job -o none/out/x
 mkdir locked
 chmod 555 locked
 if ! touch locked/x 2>stderr; then

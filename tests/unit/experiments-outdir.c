@@ -35,9 +35,14 @@ static void folder(void)
 	CU_ASSERT_EQUAL_FATAL(draft_commit(draft, &err), 0);
 	CU_ASSERT(outdir_make(path, &made, &err) < 0);
 	CU_ASSERT_EQUAL(err.exit_code, 2);
-	snprintf(path, sizeof path, "%s/no/such", dir);
+	strcat(path, "/in a file");
 	CU_ASSERT(outdir_make(path, &made, &err) < 0);
-	CU_ASSERT_EQUAL(err.exit_code, 1);
+	CU_ASSERT_EQUAL(err.exit_code, 2);
+	snprintf(path, sizeof path, "%s/no/such", dir);
+	err.exit_code = 0;
+	CU_ASSERT(outdir_make(path, &made, &err) < 0);
+	CU_ASSERT_EQUAL(err.exit_code, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "/no/such: there is no folder to make it in"));
 
 	snprintf(path, sizeof path, "%s/file", dir);
 	CU_ASSERT_EQUAL(unlink(path), 0);
