@@ -296,13 +296,13 @@ static int add_row(json_t *out, const char *name, const struct bench_trace *t, c
 	if (bare_faults != f.faults)
 		return err_run(err, EUCLEAN, "%s: %lld faults, the bare loop has %lld", name,
 			       (long long)f.faults, (long long)bare_faults);
-	json_t *row = json_pack("{s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "frames", (int)frames,
-				"miss_percent", 100 * (double)f.faults / (double)t->bare.refs,
-				"refs_per_cpu_second", rate(t, f.run_ns),
-				"whole_process_refs_per_cpu_second", rate(t, f.whole_ns),
-				"bare_loop_refs_per_cpu_second", rate(t, bare_ns),
-				"ratio_to_bare_loop", (double)bare_ns / (double)f.run_ns,
-				"manager_bytes_per_page", f.metadata_bytes / t->bare.pages);
+	json_t *row = json_pack(
+		"{s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "frames", (int)frames, "miss_percent",
+		100 * (double)f.faults / (double)t->bare.refs, "refs_per_cpu_second",
+		rate(t, f.run_ns), "whole_process_refs_per_cpu_second", rate(t, f.whole_ns),
+		"bare_loop_refs_per_cpu_second", rate(t, bare_ns), "ratio_to_bare_loop",
+		(double)bare_ns / (double)f.run_ns, "manager_bytes_per_page_or_frame",
+		f.metadata_bytes / (double)max_u64(t->bare.pages, frames));
 	json_object_set_new(out, name, row);
 	return add_phases(row, t, victim, &f, err);
 }
