@@ -68,8 +68,9 @@ static inline void twin_unmap(struct twin *t, uint32_t page, uint64_t pages)
 {
 	for (uint32_t i = page; i < page + pages; i++) {
 		t->resident -= t->in[i];
+		if (t->known[i]) /* else it read as zero, and does still */
+			t->bits[i] = PTE_LOGGED;
 		t->in[i] = t->known[i] = false;
-		t->bits[i] = PTE_LOGGED;
 		t->id[i] = 0;
 	}
 }

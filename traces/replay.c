@@ -72,6 +72,8 @@ static int unmap(struct replay *r, struct vm *vm, uint64_t page, uint64_t pages,
 		return page_beyond(r, vm, page + pages - 1, err);
 	for (uint64_t i = page; i < page + pages; i++) {
 		ppn_t ppn = {(uint32_t)i};
+		if (!pmap_peek(vm->pmap, ppn)) /* never touched: its entry takes no memory yet */
+			continue;
 		pmap_drop(vm->pmap, ppn);
 		if (r->oracle && oracle_write(r->oracle, vm, ppn, 0))
 			return err_run(err, ENOMEM, "no memory for the content oracle");
