@@ -60,6 +60,9 @@ const char *bt_footer_check(const struct bt_footer *footer, const struct bt_head
 		return "the totals at the end contradict themselves";
 	if (header->form == BT_FIXED && (footer->index_offset || footer->index_entries))
 		return "a fixed trace with an index";
+	if (header->form == BT_COLUMNAR &&
+	    footer->records / BT_BLOCK_RECORDS > footer->index_entries)
+		return "the totals at the end say more records than the blocks can hold";
 	return NULL;
 }
 

@@ -131,6 +131,9 @@ struct bt_unpacked {
 const char *bt_unpack(ZSTD_DCtx *unpacker, const struct bt_block *head, const uint8_t *payload,
 		      struct bt_unpacked *block);
 
+/* VMs that the block's records name, from 0 to the highest; 0 if none does. */
+uint64_t bt_vms_named(const struct bt_unpacked *block);
+
 /* The next words of the block into the batch; none at its end. */
 void bt_expand(struct bt_unpacked *block, struct batch *batch);
 

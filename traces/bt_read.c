@@ -12,6 +12,7 @@ struct bt_source {
 	struct input *in;
 	struct bt_header header;
 	uint64_t records, words; /* lent so far */
+	uint64_t vms;		 /* that they name, from 0 to the highest */
 	bool ended;		 /* the footer was met and fits */
 
 	/* columnar */
@@ -71,8 +72,9 @@ static int meet_footer(struct bt_source *s, uint64_t offset, const uint8_t *data
 	wrong = bt_footer_check(&f, &s->header);
 	if (!wrong && have > sizeof f)
 		wrong = "the file goes on after its end";
-	if (!wrong && (f.records != s->records || f.words != s->words ||
-		       f.index_offset != s->index_offset || f.index_entries != s->index_entries))
+	if (!wrong &&
+	    (f.records != s->records || f.words != s->words || f.index_offset != s->index_offset ||
+	     f.index_entries != s->index_entries || f.vms < s->vms))
 		wrong = "the totals at the end are not those of the records";
 	if (!wrong && s->digest && !bt_sum_matches(f.digest, XXH3_64bits_digest(s->digest)))
 		wrong = "the records before are damaged (checksum); make the trace anew";
@@ -82,6 +84,20 @@ static int meet_footer(struct bt_source *s, uint64_t offset, const uint8_t *data
 		input_skip(s->in, sizeof f);
 	take_totals(s, &f);
 	s->ended = true;
+	return 0;
+}
+
+/* Records name VMs 0 to vms - 1: as many as the totals say, where they could be read first. */
+static int meet_vms(struct bt_source *s, uint64_t vms, uint64_t offset, struct err *err)
+{
+	const struct trace_info *info = &s->source.info;
+
+	if (vms > (info->counted ? info->vms : VMS_MAX))
+		return input_bad(s->in, offset, err,
+				 "records from here on name VM %llu, and the trace has %u: it is "
+				 "damaged",
+				 (unsigned long long)vms - 1, info->counted ? info->vms : VMS_MAX);
+	s->vms = max_u64(s->vms, vms);
 	return 0;
 }
 
@@ -129,6 +145,7 @@ static int read_block(struct bt_source *s, const struct bt_block *head, struct e
 	const char *wrong = bt_block_check(head);
 	const uint8_t *data;
 	ssize_t have;
+	int rc;
 
 	if (wrong)
 		return input_bad(s->in, at, err, "%s: the file is damaged", wrong);
@@ -146,6 +163,9 @@ static int read_block(struct bt_source *s, const struct bt_block *head, struct e
 	wrong = bt_unpack(s->unpacker, head, data, s->block);
 	if (wrong)
 		return input_bad(s->in, at, err, "%s", wrong);
+	rc = meet_vms(s, bt_vms_named(s->block), at, err);
+	if (rc)
+		return rc;
 	input_skip(s->in, sizeof *head + payload);
 	s->records += head->records;
 	s->words += head->records + head->operands;
@@ -202,23 +222,42 @@ static const struct source_ops columnar_ops = {
 
 /* ---- fixed --------------------------------------------------------------- */
 
+static uint64_t fixed_offset(const struct bt_source *s)
+{
+	return sizeof(struct bt_header) + s->words * sizeof(rec_t);
+}
+
+/* As bt_vms_named(). One pass over all words mostly shows that none can be a REC_VM. */
+static uint64_t vms_named(const rec_t *words, size_t n)
+{
+	uint64_t vms = 0;
+	rec_t any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= words[i];
+	for (size_t i = 0; any & REC_VM && i < n; i += rec_is_wide(words[i]) ? 2 : 1) {
+		if (rec_kind(words[i]) == REC_VM)
+			vms = max_u64(vms, rec_page(words[i]) + 1);
+	}
+	return vms;
+}
+
 /*
  * Lends whole records out of the words at hand. A kind that does not exist is
  * left to who replays, as it meets each kind anyway; the digest at the end
  * tells damage.
  */
-static ssize_t lend(struct bt_source *s, const rec_t *words, size_t n, const rec_t **batch)
+static ssize_t lend(struct bt_source *s, const rec_t *words, size_t n, const rec_t **batch,
+		    struct err *err)
 {
 	n = whole_records(words, n);
+	int rc = meet_vms(s, vms_named(words, n), fixed_offset(s), err);
+	if (rc)
+		return rc;
 	XXH3_64bits_update(s->digest, words, n * sizeof(rec_t));
 	s->words += n;
 	*batch = words;
 	return (ssize_t)n;
-}
-
-static uint64_t fixed_offset(const struct bt_source *s)
-{
-	return sizeof(struct bt_header) + s->words * sizeof(rec_t);
 }
 
 /* The words have ended at a footer that was checked for a mapped file when it was opened. */
@@ -242,7 +281,7 @@ static ssize_t fixed_next_mapped(struct bt_source *s, const rec_t **batch, struc
 				 sizeof(struct bt_footer), err);
 	if (n == 1 && rec_is_wide(s->map[s->words]))
 		return input_bad(s->in, fixed_offset(s), err, "the last record lacks its operand");
-	return lend(s, s->map + s->words, n, batch);
+	return lend(s, s->map + s->words, n, batch, err);
 }
 
 static ssize_t fixed_next_streamed(struct bt_source *s, const rec_t **batch, struct err *err)
@@ -261,7 +300,9 @@ static ssize_t fixed_next_streamed(struct bt_source *s, const rec_t **batch, str
 		return input_bad(s->in, fixed_offset(s), err,
 				 "the file is cut short: its totals are missing");
 	memcpy(s->batch.word, data, n * sizeof(rec_t));
-	lent = lend(s, s->batch.word, n, batch);
+	lent = lend(s, s->batch.word, n, batch, err);
+	if (lent < 0)
+		return lent;
 	if (lent == 0)
 		return input_bad(s->in, fixed_offset(s), err, "the last record lacks its operand");
 	input_skip(s->in, (size_t)lent * sizeof(rec_t));

@@ -67,6 +67,19 @@ static bool kinds_in_order(const struct bt_unpacked *b)
 	return wide == b->head.operands;
 }
 
+uint64_t bt_vms_named(const struct bt_unpacked *b)
+{
+	uint64_t vms = 0;
+
+	for (size_t i = 0; b->head.kinds == BT_BYTES && i < b->head.records; i++) {
+		if (b->plane[BT_KINDS][i] == REC_VM)
+			vms = max_u64(vms,
+				      b->head.page_base +
+					      value(b->plane + BT_PAGE, b->head.page_bytes, i) + 1);
+	}
+	return vms;
+}
+
 const char *bt_unpack(ZSTD_DCtx *unpacker, const struct bt_block *head, const uint8_t *payload,
 		      struct bt_unpacked *b)
 {

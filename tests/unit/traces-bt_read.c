@@ -230,6 +230,79 @@ static void test_operand_missing(void)
 	free(file);
 }
 
+/* Gives a file's totals other values, with good sums; the header says two VMs. */
+static void change_totals(unsigned char *file, size_t n, uint32_t vms, uint64_t more_records)
+{
+	struct bt_header header;
+	struct bt_footer footer;
+
+	memcpy(&header, file, sizeof header);
+	memcpy(&footer, file + n - sizeof footer, sizeof footer);
+	footer.vms = vms;
+	footer.records += more_records;
+	footer.words += more_records;
+	footer.checksum = bt_footer_sum(&footer, &header);
+	memcpy(file + n - sizeof footer, &footer, sizeof footer);
+}
+
+/* Records of a VM that the totals do not count: met in place, or at a pipe's end. */
+static void test_vm_beyond(void)
+{
+	const rec_t made[] = {rec_make(REC_READ, 9, 0),	    rec_make(REC_VM, 0, 0),
+			      rec_make(REC_WRITE_ID, 7, 0), rec_make(REC_VM, 9, 0),
+			      rec_make(REC_VM, 1, 0),	    rec_make(REC_READ, 5, 0)};
+	struct words words = {0}, back;
+	struct source *source;
+	struct err err;
+
+	words_add(&words, made, ARRAY_LEN(made)); /* VM 9 is an operand */
+	for (unsigned form = 0; form < 2; form++) {
+		size_t n;
+		unsigned char *file = file_of(&words, forms[form], &n);
+
+		CU_ASSERT_EQUAL(words_of_memory(file, n, "bt", &back, NULL, &err), 0);
+		words_free(&back);
+		change_totals(file, n, 1, 0);
+		err.exit_code = 0;
+		CU_ASSERT(words_of_memory(file, n, "bt", &back, NULL, &err) < 0);
+		CU_ASSERT_EQUAL(err.exit_code, 2);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "at byte 320: records from here on name "
+						       "VM 1, and the trace has 1"));
+		words_free(&back);
+		CU_ASSERT(words_of_pipe(file, n, "bt", &back, NULL, &err) < 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "totals at the end are not those"));
+		words_free(&back);
+		FILE *f = fopen(test_path("hostile"), "wb");
+		CU_ASSERT_EQUAL(fwrite(file, 1, n, f), n);
+		fclose(f);
+		CU_ASSERT_EQUAL_FATAL(source_open(test_path("hostile"), NULL, &source, &err), 0);
+		CU_ASSERT(words_read(source, &back, NULL, &err) < 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "name VM 1"));
+		words_free(&back);
+		free(file);
+	}
+	words_free(&words);
+}
+
+/* Totals are believed before the records are read: no more of them than blocks can hold. */
+static void test_too_many_records(void)
+{
+	struct words words = small();
+	struct source *source;
+	struct err err;
+	size_t n;
+	unsigned char *file = file_of(&words, "bt", &n);
+
+	change_totals(file, n, 3, 65536 - 120);
+	CU_ASSERT_EQUAL(source_open_memory("memory", file, n, "bt", &source, &err), 0);
+	source_close(source);
+	change_totals(file, n, 3, 1 << 20);
+	CU_ASSERT(source_open_memory("memory", file, n, "bt", &source, &err) < 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "more records than the blocks can hold"));
+	words_free(&words);
+	free(file);
+}
+
 /* An error comes again on every later call. */
 static void test_errors_stick(void)
 {
@@ -272,4 +345,5 @@ static void test_nothing_left(void)
 TESTS("traces/bt_read", {"round trips", test_round_trips},
       {"every byte damaged", test_every_byte_damaged}, {"every length cut", test_every_length_cut},
       {"totals", test_totals}, {"index", test_index}, {"operand missing", test_operand_missing},
+      {"VM beyond", test_vm_beyond}, {"too many records", test_too_many_records},
       {"errors stick", test_errors_stick}, {"nothing left", test_nothing_left})
