@@ -56,6 +56,16 @@ void trace_drop_stdout(void)
 	clearerr(stdout);
 }
 
+int trace_put(const struct source *source, struct writer *writer, const rec_t *batch, size_t words,
+	      struct err *err)
+{
+	int rc = writer_put(writer, batch, words, err);
+
+	if (rc && err->exit_code == 2) /* a record; else the message names the output */
+		err_prefix(err, "%s", source_name(source));
+	return rc;
+}
+
 static int copy(struct source *source, struct writer *writer, struct err *err)
 {
 	struct progress bar;
@@ -67,7 +77,7 @@ static int copy(struct source *source, struct writer *writer, struct err *err)
 	while (!rc && (n = source_next(source, &batch, err)) != 0) {
 		struct source_progress p = source_progress(source);
 
-		rc = n < 0 ? (int)n : writer_put(writer, batch, (size_t)n, err);
+		rc = n < 0 ? (int)n : trace_put(source, writer, batch, (size_t)n, err);
 		progress_update(&bar, p.done, p.total);
 	}
 	progress_end(&bar);

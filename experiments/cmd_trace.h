@@ -30,6 +30,10 @@ error_t trace_take_file(struct argp_state *state, const char **file, char *arg);
 int trace_write(struct source *source, const struct trace_info *info, const char *path,
 		const char *format);
 
+/* writer_put() of a batch of the source, whose name stands before what is wrong with a record. */
+MUST_CHECK int trace_put(const struct source *source, struct writer *writer, const rec_t *batch,
+			 size_t words, struct err *err);
+
 /* What is left for standard output after a write to it failed: nothing, so that it fails once. */
 void trace_drop_stdout(void);
 

@@ -210,7 +210,8 @@ static int cat(struct source *source, uint64_t limit, struct err *err)
 		if (n == 0)
 			break;
 		rc = n < 0 ? (int)n
-			   : writer_put(writer, batch, words_within(batch, (size_t)n, &limit), err);
+			   : trace_put(source, writer, batch,
+				       words_within(batch, (size_t)n, &limit), err);
 		if (rc) {
 			writer_abort(writer);
 			return rc;

@@ -83,10 +83,7 @@ static void bt_free(struct writer *writer)
 
 static int count(struct bt_writer *w, const rec_t *batch, size_t words, struct err *err)
 {
-	int rc = counter_add(w->counter, batch, words, draft_path(w->writer.draft), err);
-
-	w->writer.records += words;
-	return rc;
+	return counter_add(w->counter, batch, words, err);
 }
 
 /* ---- columnar ------------------------------------------------------------ */

@@ -156,8 +156,7 @@ static int count_special(struct counter *c, rec_t r, uint64_t operand)
 	}
 }
 
-int counter_add(struct counter *c, const rec_t *batch, size_t words, const char *what,
-		struct err *err)
+int counter_add(struct counter *c, const rec_t *batch, size_t words, struct err *err)
 {
 	int rc = 0;
 
@@ -175,17 +174,17 @@ int counter_add(struct counter *c, const rec_t *batch, size_t words, const char 
 	}
 	c->words += words;
 	if (rc == -ENOMEM)
-		return err_run(err, ENOMEM, "%s: out of memory", what);
+		return err_run(err, ENOMEM, "out of memory for the counts");
 	if (rc == -EINVAL)
 		return err_input(err,
-				 "%s: at record %llu: pages lie in over %u regions of 128 MiB: "
+				 "record %llu: pages lie in over %u regions of 128 MiB: "
 				 "number them densely (import --renumber)",
-				 what, (unsigned long long)c->records, REGIONS_MAX);
+				 (unsigned long long)c->records, REGIONS_MAX);
 	if (rc)
 		return err_input(err,
-				 "%s: at record %llu: a VM, a range of pages or a kind of record "
-				 "is out of range",
-				 what, (unsigned long long)c->records);
+				 "record %llu: a VM, a range of pages or a kind of record is out "
+				 "of range",
+				 (unsigned long long)c->records);
 	return 0;
 }
 
@@ -213,7 +212,9 @@ int source_count(struct source *source, struct trace_info *info, progress_fn *pr
 	if (rc)
 		return err_run(err, -rc, "out of memory");
 	while (!rc && (n = source_next(source, &batch, err)) > 0) {
-		rc = counter_add(counter, batch, (size_t)n, source->info.format, err);
+		rc = counter_add(counter, batch, (size_t)n, err);
+		if (rc)
+			err_prefix(err, "%s", source->name);
 		if (progress && ++batches % 64 == 0) {
 			struct source_progress p = source_progress(source);
 			progress(arg, p.done, p.total);

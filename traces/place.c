@@ -15,8 +15,7 @@ static int enter(struct place *place, uint64_t space, struct err *err)
 		return 0;
 	}
 	if (fresh == CONTEXTS_MAX)
-		return err_input(err, "the trace has over %llu address spaces",
-				 (unsigned long long)CONTEXTS_MAX);
+		return err_input(err, "over %llu address spaces", (unsigned long long)CONTEXTS_MAX);
 	if (idmap_add(place->contexts, key, fresh))
 		return err_run(err, ENOMEM, "out of memory for the address spaces");
 	place->context[place->vm] = fresh;
@@ -43,8 +42,7 @@ int place_follow(struct place *place, rec_t r, struct err *err)
 		return enter(place, rec_page(r), err);
 	case REC_VM:
 		if (rec_page(r) >= VMS_MAX)
-			return err_input(err,
-					 "the trace names VM %llu: at most %u VMs are possible",
+			return err_input(err, "VM %llu: at most %u VMs are possible",
 					 (unsigned long long)rec_page(r), VMS_MAX);
 		place->vm = (uint32_t)rec_page(r);
 		/* Context 0 is VM 0's first; any other VM that is there has not begun. */

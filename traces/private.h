@@ -84,11 +84,12 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 	struct trace_info info;
+	const char *name;   /* for messages: the file's */
 	int failed;	    /* 0, or what every further call returns, with... */
 	struct err failure; /* ...the same message */
 };
 
-/* Counts and provenance unknown, one VM, ticks of 1 ns. */
+/* Counts and provenance unknown, one VM, ticks of 1 ns; named like its format. */
 void source_init(struct source *source, const struct source_ops *ops, const char *format);
 
 struct reader {
@@ -148,9 +149,9 @@ struct counter;
 MUST_CHECK int counter_new(struct counter **counter);
 void counter_free(struct counter *counter);
 
-/* Adds records; what names the trace in messages. */
+/* Adds records; a message begins with "record N", and the caller says of what. */
 MUST_CHECK int counter_add(struct counter *counter, const rec_t *batch, size_t words,
-			   const char *what, struct err *err);
+			   struct err *err);
 
 /* Fills in the counts. words may be NULL. */
 void counter_result(const struct counter *counter, struct trace_info *info, uint64_t *words);
@@ -200,7 +201,7 @@ struct writer {
 	struct draft *draft;
 	FILE *out;
 	struct trace_info info;
-	uint64_t records; /* taken so far, for messages */
+	uint64_t records; /* taken so far; a message on a bad one begins with "record N" */
 };
 
 struct format {

@@ -149,7 +149,9 @@ static int parse_op(struct csv *c, struct field f, struct err *err)
 			return 0;
 		}
 	}
-	return input_bad_line(c->in, err, "op is '%.*s': want r, w, read or write",
+	return input_bad_line(c->in, err,
+			      "op is '%.*s': want r, w, read, write, switch, map, unmap, "
+			      "file_read, file_write, dma or end",
 			      (int)min_u64(f.n, 40), f.text);
 }
 

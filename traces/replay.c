@@ -34,18 +34,19 @@ static const struct stat_row replay_stat_rows[] = {
 	{NULL},
 };
 
-/* The number of the record that the replayer is at, from 0. */
+/* The number of the record that the replayer is at, from 1. */
 static unsigned long long position(const struct replay *r)
 {
-	return r->words + (uint64_t)(r->next - r->batch) - r->operands;
+	return r->words + (uint64_t)(r->next - r->batch) - r->operands + 1;
 }
 
 static int page_beyond(const struct replay *r, const struct vm *vm, uint64_t page, struct err *err)
 {
 	return err_input(err,
-			 "record %llu of its trace names page %llu, beyond the VM's %u pages: "
-			 "raise vm.%s.memory, or import the trace with --renumber",
-			 position(r), (unsigned long long)page, vm->pages, vm->name);
+			 "%s: record %llu names page %llu, beyond the VM's %u pages: raise "
+			 "vm.%s.memory, or import the trace with --renumber",
+			 source_name(r->source), position(r), (unsigned long long)page, vm->pages,
+			 vm->name);
 }
 
 /* Idleness; capped, since the scheduler stops a run whose time leaves all bounds. */
@@ -91,7 +92,8 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 	int rc = 0;
 
 	if (rec_is_wide(x) && r->end - r->next < 2)
-		return err_input(err, "record %llu of its trace lacks its operand", position(r));
+		return err_input(err, "%s: record %llu lacks its operand", source_name(r->source),
+				 position(r));
 	uint64_t operand = rec_is_wide(x) ? r->next[1] : 0;
 	if (rec_has_page(kind) && page >= vm->pages)
 		return page_beyond(r, vm, page, err);
@@ -131,8 +133,8 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 		r->stats.skipped++;
 		break;
 	default:
-		return err_input(err, "record %llu of its trace is of unknown kind %u", position(r),
-				 kind);
+		return err_input(err, "%s: record %llu is of unknown kind %u",
+				 source_name(r->source), position(r), kind);
 	}
 	r->next += rec_is_wide(x) ? 2 : 1;
 	r->operands += rec_is_wide(x);

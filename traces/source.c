@@ -23,6 +23,7 @@ void source_init(struct source *source, const struct source_ops *ops, const char
 {
 	*source = (struct source){.ops = ops};
 	snprintf(source->info.format, sizeof source->info.format, "%s", format);
+	source->name = source->info.format;
 	source->info.vms = 1;
 	source->info.tick_ns = 1;
 }
@@ -43,6 +44,11 @@ ssize_t source_next(struct source *source, const rec_t **batch, struct err *err)
 const struct trace_info *source_info(const struct source *source)
 {
 	return &source->info;
+}
+
+const char *source_name(const struct source *source)
+{
+	return source->name;
 }
 
 struct source_progress source_progress(const struct source *source)
@@ -119,6 +125,8 @@ int source_open_input(struct input *in, const char *format, struct source **sour
 		rc = reader->open(in, source, err);
 	if (rc)
 		input_close(in);
+	else
+		(*source)->name = input_name(in);
 	return rc;
 }
 

@@ -10,6 +10,8 @@
 struct stage {
 	struct source source;
 	struct source *inner;
+	char name[512];	  /* the inner's, and what became of it */
+	uint64_t records; /* of the inner source, the one dealt with included */
 	/* Deals with one record: 1 done, 0 more of it to come in the next batch, or -errno. */
 	int (*step)(struct stage *s, rec_t r, uint64_t operand, struct err *err);
 	const rec_t *in; /* the inner batch and how far it is used */
@@ -60,14 +62,19 @@ static ssize_t stage_next(struct source *source, const rec_t **batch, struct err
 			s->n = (size_t)n;
 		}
 		r = s->in[s->at];
-		if (!s->begun)
+		if (!s->begun) {
 			s->ticks += rec_delta(r);
+			s->records++;
+		}
 		s->begun = true;
 		if (!batch_sleep(&s->batch, &s->ticks))
 			break;
 		done = s->step(s, r, rec_is_wide(r) ? s->in[s->at + 1] : 0, err);
-		if (done < 0)
+		if (done < 0) {
+			err_prefix(err, "%s: record %llu", s->inner->name,
+				   (unsigned long long)s->records);
 			return done;
+		}
 		if (!done)
 			break;
 		s->at += rec_is_wide(r) ? 2 : 1;
@@ -94,8 +101,8 @@ static struct source_progress stage_progress(const struct source *source)
 
 static const struct source_ops stage_ops = {stage_next, stage_close, stage_progress};
 
-/* Takes the inner source, also on failure. */
-static int stage_new(struct source *inner,
+/* Takes the inner source, also on failure; what is for its name. */
+static int stage_new(struct source *inner, const char *what,
 		     int (*step)(struct stage *, rec_t, uint64_t, struct err *),
 		     struct stage **stage, struct err *err)
 {
@@ -107,6 +114,8 @@ static int stage_new(struct source *inner,
 	}
 	s->source = (struct source){.ops = &stage_ops, .info = *source_info(inner)};
 	s->source.info.counted = false;
+	snprintf(s->name, sizeof s->name, "%s (%s)", inner->name, what);
+	s->source.name = s->name;
 	s->inner = inner;
 	s->step = step;
 	*stage = s;
@@ -132,8 +141,11 @@ static int only_step(struct stage *s, rec_t r, uint64_t operand, struct err *err
 int source_only_vm(struct source *inner, uint32_t vm, struct source **source, struct err *err)
 {
 	struct stage *s;
-	int rc = stage_new(inner, only_step, &s, err);
+	char what[32];
+	int rc;
 
+	snprintf(what, sizeof what, "VM %u", vm);
+	rc = stage_new(inner, what, only_step, &s, err);
 	if (rc)
 		return rc;
 	s->only = vm;
@@ -156,7 +168,7 @@ static int renumber_page(struct stage *s, rec_t r, uint64_t operand, struct err 
 
 	if (!number) {
 		if (fresh == PAGES_MAX)
-			return err_input(err, "the trace touches over 2^32 pages of one VM");
+			return err_input(err, "it touches the first page over 2^32 of one VM");
 		if (idmap_add(s->pages, key, fresh))
 			return no_memory(err);
 		s->numbers[s->place.vm]++;
@@ -170,8 +182,7 @@ static int renumber_unmap(struct stage *s, rec_t r, uint64_t pages, struct err *
 {
 	if (pages > RANGE_MAX || pages > REC_PAGE_MAX + 1 - rec_page(r))
 		return err_input(err,
-				 "the trace unmaps %llu pages at once: at most %llu can be "
-				 "renumbered",
+				 "it unmaps %llu pages at once: at most %llu can be renumbered",
 				 (unsigned long long)pages, (unsigned long long)RANGE_MAX);
 	for (; s->range_at < pages; s->range_at++) {
 		uint64_t *number =
@@ -214,7 +225,7 @@ static int renumber_step(struct stage *s, rec_t r, uint64_t operand, struct err 
 int source_renumber(struct source *inner, struct source **source, struct err *err)
 {
 	struct stage *s;
-	int rc = stage_new(inner, renumber_step, &s, err);
+	int rc = stage_new(inner, "renumbered", renumber_step, &s, err);
 
 	if (rc)
 		return rc;

@@ -45,10 +45,9 @@ static int tally_record(struct tally *t, rec_t r, struct trace_stat *stat, struc
 	unsigned kind = rec_kind(r);
 	int rc;
 
-	if (!kind_valid(kind))
-		return err_input(err, "record %llu is of no kind that exists",
-				 (unsigned long long)stat->records + 1);
 	stat->records++;
+	if (!kind_valid(kind))
+		return err_input(err, "of unknown kind %u", kind);
 	stat->kinds[kind]++;
 	stat->ticks += rec_delta(r) + (kind == REC_SLEEP ? rec_page(r) : 0);
 	if (kind > REC_WRITE && (kind == REC_MAP || kind == REC_UNMAP || !rec_has_page(kind)))
@@ -93,6 +92,9 @@ int source_stat(struct source *source, struct trace_stat *stat, progress_fn *pro
 	while (!rc && (n = source_next(source, &batch, err)) > 0) {
 		for (ssize_t i = 0; i < n && !rc; i += rec_is_wide(batch[i]) ? 2 : 1)
 			rc = tally_record(&t, batch[i], stat, err);
+		if (rc)
+			err_prefix(err, "%s: record %llu", source->name,
+				   (unsigned long long)stat->records);
 		if (progress) {
 			struct source_progress p = source_progress(source);
 			progress(arg, p.done, p.total);

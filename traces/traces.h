@@ -64,6 +64,9 @@ MUST_CHECK int source_open(const char *path, const char *format, struct source *
 MUST_CHECK ssize_t source_next(struct source *source, const rec_t **batch, struct err *err);
 
 const struct trace_info *source_info(const struct source *source);
+
+/* For messages: the file, and in brackets what a stage made of it. */
+const char *source_name(const struct source *source);
 struct source_progress source_progress(const struct source *source);
 void source_close(struct source *source);
 
@@ -128,6 +131,8 @@ extern const struct policy *const trace_writers[]; /* bt, bt-fixed, u32, u64, cs
 /* info gives space, vms, tick_ns and provenance; the counts are the writer's own. */
 MUST_CHECK int writer_open(const char *path, const char *format, const struct trace_info *info,
 			   struct writer **writer, struct err *err);
+
+/* A record that the format cannot hold: -EINVAL and "record N ..."; the caller says of what. */
 MUST_CHECK int writer_put(struct writer *writer, const rec_t *batch, size_t words, struct err *err);
 MUST_CHECK int writer_commit(struct writer *writer, struct err *err); /* frees, also on failure */
 void writer_abort(struct writer *writer);			      /* frees, leaves no file */

@@ -77,19 +77,21 @@ int writer_advance(const struct writer *writer, rec_t r, uint64_t *ns, struct er
 	if (!__builtin_mul_overflow(ticks, (uint64_t)writer->info.tick_ns, &more) &&
 	    !__builtin_add_overflow(*ns, more, ns))
 		return 0;
-	return err_input(err, "%s: record %llu: over 2^64 ns have passed",
-			 draft_path(writer->draft), (unsigned long long)writer->records);
+	return err_input(err, "record %llu: over 2^64 ns have passed",
+			 (unsigned long long)writer->records);
 }
 
 int writer_refuse(const struct writer *writer, unsigned kind, const char *format, struct err *err)
 {
 	const char *name = kind_name(kind);
 
+	if (!name)
+		return err_input(err, "record %llu is of unknown kind %u",
+				 (unsigned long long)writer->records, kind);
 	return err_input(err,
-			 "%s: record %llu is '%s', which %s cannot say: take bt or csv, or one VM "
-			 "with --vm",
-			 draft_path(writer->draft), (unsigned long long)writer->records,
-			 name ? name : "unknown", format);
+			 "record %llu is '%s', which %s cannot say: take bt or csv, or one VM with "
+			 "--vm",
+			 (unsigned long long)writer->records, name, format);
 }
 
 void writer_abort(struct writer *writer)

@@ -81,9 +81,9 @@ static int add_u32(struct plain *p, rec_t r, uint64_t operand, struct err *err)
 		return rc;
 	if (rec_page(r) > 0x7fffffff)
 		return err_input(err,
-				 "%s: record %llu: page %llu does not fit 31 bits: export as u64, "
-				 "or --renumber",
-				 draft_path(p->writer.draft), (unsigned long long)p->writer.records,
+				 "record %llu: page %llu does not fit 31 bits: export as u64, or "
+				 "--renumber",
+				 (unsigned long long)p->writer.records,
 				 (unsigned long long)rec_page(r));
 	v = (uint32_t)rec_page(r) | (uint32_t)(rec_kind(r) != REC_READ) << 31;
 	memcpy(p->buffer + p->used, &v, sizeof v);

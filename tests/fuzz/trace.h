@@ -32,7 +32,7 @@ static inline void fuzz_drain(struct source *source, struct counter *counter)
 	while (words < FUZZ_WORDS_MAX && (n = source_next(source, &batch, &err)) > 0) {
 		fuzz_expect(whole_records(batch, (size_t)n) == (size_t)n);
 		words += (size_t)n;
-		if (counter && counter_add(counter, batch, (size_t)n, "fuzz", &err))
+		if (counter && counter_add(counter, batch, (size_t)n, &err))
 			break;
 	}
 	if (n < 0)

@@ -123,7 +123,7 @@ fails 2 'vm a has no trace' "$job" -o out
 head -c 1000 scan.bt >cut.bt
 fails 2 'cut.bt: at byte' "$job" -s vm.a.trace=cut.bt -o out
 fails 2 'cut.bt: at byte' "$job" -s vm.a.trace=cut.bt -s vm.a.memory=1mb -o out
-fails 2 'vm a: record [0-9]* of its trace names page' "$job" -s vm.a.trace=scan.bt \
+fails 2 'vm a: scan.bt: record [0-9]* names page' "$job" -s vm.a.trace=scan.bt \
 	-s vm.a.memory=40kb -o out
 fails 2 'vm a reads a pipe: give vm.a.memory' "$job" -s vm.a.trace=pipe -o out
 fails 2 'vm a reads standard input: give vm.a.memory' "$job" -s vm.a.trace=- -o out

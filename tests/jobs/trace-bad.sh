@@ -59,7 +59,7 @@ refused 'hurt.bt.zst: at' import hurt.bt.zst -o out/x.bt
 printf 'page,op,colour\n1,r,2\n' >stray.csv
 refused "stray.csv:1: stray column 'colour'" import stray.csv -o out/x.bt
 printf 'page,op\n1,r\n1,x\n' >op.csv
-refused "op.csv:3: op is 'x'" import op.csv -o out/x.bt
+refused "op.csv:3: op is 'x': want r, w, read, write, switch, map, .* or end" import op.csv -o out/x.bt
 printf 'page,op\n1,r\n68719476736,r\n' >big.csv
 refused 'big.csv:3: page is 68719476736: at most' import big.csv -o out/x.bt
 printf 'page\n1\n' >missing.csv
@@ -77,7 +77,18 @@ refused 'big.u64: at byte 0: a page number over' import big.u64 -o out/x.bt
 
 # What cannot be said in another format.
 printf 'page,op,vm\n1,r,0\n1,r,1\n' >two.csv
-refused "'vm', which u32 cannot say" export --format u32 two.csv -o out/x.u32
+refused "two.csv: record 2 is 'vm', which u32 cannot say" export --format u32 two.csv -o out/x.u32
+
+
+# A record of no kind: input and record are named, and records count from 1.
+printf 'page,op,content\n1,w,7\n2,r,\n3,r,\n' >three.csv
+"$ballast" trace import --fixed three.csv -o kind.bt || bad=1
+printf '\007' | dd of=kind.bt bs=1 seek=336 conv=notrunc 2>dd.log # the word behind an operand
+refused "kind.bt: record 2 is of unknown kind 7" cat kind.bt
+refused 'kind.bt: record 2: of unknown kind 7' stat kind.bt
+"$ballast" trace cat - <kind.bt >stdout 2>stderr
+[ $? = 2 ] || fail "cat -: not exit code 2"
+grep -q "^ballast: standard input: record 2 is of unknown kind 7" stderr || fail "cat -: $(cat stderr)"
 
 # Usage.
 refused 'cannot open' info nosuch.bt

@@ -100,6 +100,27 @@ trace import small.csv --vm 1 --space vpn -o one.bt
 trace info one.bt --json >one.json
 says one.json '"writes": 1' '"pages": 1' '"vms": 1' '"space": "vpn"'
 
+# Every op that cat prints is read back.
+cat >all.csv <<'EOF'
+page,op,time_ns,content,vm
+1,read,0,,0
+2,write,1,,0
+3,write,2,0,0
+4,switch,3,,0
+5,map,4,6,1
+5,unmap,5,6,1
+7,file_read,6,8,1
+7,file_write,7,8,0
+9,dma,30000000,1,0
+0,end,30000001,,0
+EOF
+for form in '' --fixed; do
+	# shellcheck disable=SC2086 # none or one word
+	trace import $form all.csv -o all.bt
+	trace cat all.bt >got.csv
+	cmp all.csv got.csv || bad=1
+done
+
 # A reader that has seen enough is no error to cat, and one line to export.
 trace cat sqlite.bt | head -n 1 >one.csv
 says one.csv 'page,op,time_ns'

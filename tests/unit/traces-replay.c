@@ -152,7 +152,7 @@ static void expect_error(rec_t bad, size_t more_words, size_t n, const char *tex
 	CU_ASSERT_TRUE(test_one_line(&err));
 	CU_ASSERT_EQUAL(err.exit_code, 2);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, text));
-	snprintf(number, sizeof number, "record %zu ", 5 + n);
+	snprintf(number, sizeof number, "script: record %zu ", 5 + n + 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, number));
 	if (!strstr(err.msg, text) || !strstr(err.msg, number))
 		printf("  %s\n", err.msg);
@@ -217,7 +217,7 @@ static void ranges_stay_inside(void)
 		rec_t bad[] = {rec_make(REC_WRITE, 7, 0), rec_make(REC_UNMAP, 7, 0), far[i]};
 		CU_ASSERT_EQUAL(run(bad, 3, 1, &b, &err), -EINVAL);
 		CU_ASSERT_TRUE(test_one_line(&err));
-		CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "vm a: record 1 "));
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "vm a: script: record 2 "));
 		CU_ASSERT_EQUAL(b.vm->pmap->count[PAGE_PRIVATE], 1); /* nothing was unmapped */
 		bench_close(&b);
 	}

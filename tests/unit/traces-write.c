@@ -135,8 +135,8 @@ static void test_refused(void)
 		{"u64", REC_VM, "record 1 is 'vm', which u64 cannot say"},
 		{"oracleGeneral", REC_MAP, "record 1 is 'map', which oracleGeneral cannot say"},
 		{"u32", UINT64_C(0x80000000) << 28, "page 2147483648 does not fit 31 bits"},
-		{"csv", 7, "record 1 is 'unknown', which csv cannot say"},
-		{"bt", 7, "at record 1"},
+		{"csv", 7, "record 1 is of unknown kind 7"},
+		{"bt", 7, "record 1: a VM, a range"},
 		{"u16", REC_READ, "'u16'"},
 		{"csv", REC_SLEEP | REC_PAGE_MAX << 28, "record 1: over 2^64 ns have passed"},
 	};
