@@ -30,6 +30,28 @@ static bool given(const struct job *job, const void *opts, const char *key)
 	return strcmp(job_where(job, opts, key), "default") != 0;
 }
 
+/* Of a trace of several VMs, the one that the job names. */
+static int choose_vm(const struct run *run, const char *name, const struct vm_opts *opts,
+		     struct source **source, struct err *err)
+{
+	const struct trace_info *info = source_info(*source);
+	bool chosen = given(run->job, opts, "trace_vm");
+	uint32_t vms = info->vms;
+
+	if (info->counted && opts->trace_vm >= vms) {
+		int rc = err_input(err, "%s: vm.%s.trace_vm = %lld: %s has %u VM%s: give %s%u",
+				   job_where(run->job, opts, "trace_vm"), name,
+				   (long long)opts->trace_vm, source_name(*source), vms,
+				   vms > 1 ? "s" : "", vms > 1 ? "0 to " : "", vms - 1);
+		source_close(*source);
+		return rc;
+	}
+	/* Where nothing is counted yet, only its end tells how many there are. */
+	if (vms > 1 || (chosen && !info->counted))
+		return source_only_vm(*source, (uint32_t)opts->trace_vm, source, err);
+	return 0;
+}
+
 /* Opens what a VM's references come from; virtual pages are numbered densely. */
 static int open_source(const struct run *run, const char *name, const struct vm_opts *opts,
 		       struct source **source, struct err *err)
@@ -51,8 +73,8 @@ static int open_source(const struct run *run, const char *name, const struct vm_
 	} else {
 		return err_input(err, "vm %s has no trace: give vm.%s.trace=FILE", name, name);
 	}
-	if (rc == 0 && source_info(*source)->vms > 1)
-		rc = source_only_vm(*source, (uint32_t)opts->trace_vm, source, err);
+	if (rc == 0)
+		rc = choose_vm(run, name, opts, source, err);
 	if (rc == 0 && source_info(*source)->space == TRACE_VPN)
 		rc = source_renumber(*source, source, err);
 	return rc;

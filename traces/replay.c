@@ -125,8 +125,16 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 		break;
 	case REC_END:
 		return STEP_ENDED;
-	case REC_SWITCH:
 	case REC_VM:
+		if (page)
+			return err_input(err,
+					 "%s: record %llu is of VM %llu: say which VM of the trace "
+					 "is meant with vm.%s.trace_vm",
+					 source_name(r->source), position(r),
+					 (unsigned long long)page, vm->name);
+		r->stats.skipped++;
+		break;
+	case REC_SWITCH:
 	case REC_MAP:
 	case REC_FILE_READ:
 	case REC_FILE_WRITE:

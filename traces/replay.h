@@ -11,7 +11,8 @@
  * Time moves by cost.ref per record plus the trace's own deltas; the loop ends
  * when the VM's time reaches what the scheduler allows. Where pages have bytes,
  * each write gives its page new contents, and the content oracle, if there is
- * one, is told. A replayer belongs to one VM.
+ * one, is told. A replayer belongs to one VM, and so do the records: one that
+ * says that others' follow is an error.
  */
 #ifndef BALLAST_TRACES_REPLAY_H
 #define BALLAST_TRACES_REPLAY_H

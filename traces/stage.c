@@ -43,6 +43,15 @@ static void keep(struct stage *s, unsigned kind, uint64_t page, uint64_t operand
 		batch_add(&s->batch, operand);
 }
 
+/* How many VMs a source has is known once it is counted, and at its end. */
+static int no_such_vm(const struct source *source, uint64_t vm, struct err *err)
+{
+	return err_input(err,
+			 "%s: there is no VM %llu: it has %u, numbered from 0; give another "
+			 "trace_vm or --vm",
+			 source->name, (unsigned long long)vm, source->info.vms);
+}
+
 static ssize_t stage_next(struct source *source, const rec_t **batch, struct err *err)
 {
 	struct stage *s = (struct stage *)source;
@@ -56,6 +65,8 @@ static ssize_t stage_next(struct source *source, const rec_t **batch, struct err
 			ssize_t n = source_next(s->inner, &s->in, err);
 			if (n < 0)
 				return n;
+			if (n == 0 && s->only >= s->inner->info.vms)
+				return no_such_vm(s->inner, s->only, err);
 			if (n == 0)
 				break;
 			s->at = 0;
@@ -126,8 +137,10 @@ static int stage_new(struct source *inner, const char *what,
 
 static int only_step(struct stage *s, rec_t r, uint64_t operand, struct err *err)
 {
-	(void)err;
 	if (rec_kind(r) == REC_VM) {
+		if (rec_page(r) >= VMS_MAX)
+			return err_input(err, "VM %llu: at most %u VMs are possible",
+					 (unsigned long long)rec_page(r), VMS_MAX);
 		s->vm = rec_page(r);
 		return 1;
 	}
@@ -144,6 +157,11 @@ int source_only_vm(struct source *inner, uint32_t vm, struct source **source, st
 	char what[32];
 	int rc;
 
+	if (inner->info.counted && vm >= inner->info.vms) {
+		rc = no_such_vm(inner, vm, err);
+		source_close(inner);
+		return rc;
+	}
 	snprintf(what, sizeof what, "VM %u", vm);
 	rc = stage_new(inner, what, only_step, &s, err);
 	if (rc)

@@ -99,7 +99,11 @@ const char *kind_name(unsigned kind);
  */
 MUST_CHECK int source_renumber(struct source *inner, struct source **source, struct err *err);
 
-/* Keeps only the records of one VM of a trace of several. Ownership as above. */
+/*
+ * Keeps only the records of one VM of a trace of several. Ownership as above. A
+ * VM that the trace does not have is an error: here, or where the number of VMs
+ * is known at the end only, there.
+ */
 MUST_CHECK int source_only_vm(struct source *inner, uint32_t vm, struct source **source,
 			      struct err *err);
 

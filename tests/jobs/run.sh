@@ -125,6 +125,32 @@ fails 2 'cut.bt: at byte' "$job" -s vm.a.trace=cut.bt -o out
 fails 2 'cut.bt: at byte' "$job" -s vm.a.trace=cut.bt -s vm.a.memory=1mb -o out
 fails 2 'vm a: scan.bt: record [0-9]* names page' "$job" -s vm.a.trace=scan.bt \
 	-s vm.a.memory=40kb -o out
+# Of a trace of several VMs one is meant, and it is there.
+printf 'page,op,vm\n1,r,0\n5,w,1\n6,w,1\n' >two.csv
+"$ballast" trace import two.csv -o two.bt
+"$ballast" trace import two.csv --fixed -o fixed.bt
+"$ballast" trace import two.csv --vm 1 -o one.bt
+for two in two.bt fixed.bt; do
+	ok "$job" -s vm.a.trace=$two --json
+	[ "$(value a refs)" = 1 ] || fail "$two: VM 0: $(value a refs) refs"
+	ok "$job" -s vm.a.trace=$two -s vm.a.trace_vm=1 --json
+	[ "$(value a refs)" = 2 ] || fail "$two: VM 1: $(value a refs) refs"
+	fails 2 "^ballast: -s: vm.a.trace_vm = 2: $two has 2 VMs: give 0 to 1" "$job" -s vm.a.trace=$two \
+		-s vm.a.trace_vm=2 -o out
+done
+fails 2 '^ballast: -s: vm.a.trace_vm = 1: one.bt has 1 VM: give 0' "$job" -s vm.a.trace=one.bt \
+	-s vm.a.trace_vm=1 -o out
+ok "$job" -s vm.a.trace=two.csv -s vm.a.trace_vm=1 --json
+[ "$(value a refs)" = 2 ] || fail "two.csv: VM 1: $(value a refs) refs"
+for memory in '' '-s vm.a.memory=1mb'; do
+	# shellcheck disable=SC2086 # none or two words
+	fails 2 'two.csv: there is no VM 2: it has 2, .*trace_vm' "$job" -s vm.a.trace=two.csv \
+		-s vm.a.trace_vm=2 $memory -o out
+	# shellcheck disable=SC2086
+	fails 2 'vm a: two.csv: record 2 is of VM 1: say which .* vm.a.trace_vm' "$job" \
+		-s vm.a.trace=two.csv $memory -o out
+done
+
 fails 2 'vm a reads a pipe: give vm.a.memory' "$job" -s vm.a.trace=pipe -o out
 fails 2 'vm a reads standard input: give vm.a.memory' "$job" -s vm.a.trace=- -o out
 fails 2 'a trace and a gen' mixed.job -s vm.first.trace=scan.bt -o out

@@ -79,6 +79,7 @@ refused 'big.u64: at byte 0: a page number over' import big.u64 -o out/x.bt
 printf 'page,op,vm\n1,r,0\n1,r,1\n' >two.csv
 refused "two.csv: record 2 is 'vm', which u32 cannot say" export --format u32 two.csv -o out/x.u32
 
+refused 'two.csv: there is no VM 2: it has 2' import --vm 2 two.csv -o out/x.bt
 
 # A record of no kind: input and record are named, and records count from 1.
 printf 'page,op,content\n1,w,7\n2,r,\n3,r,\n' >three.csv

@@ -22,6 +22,8 @@ static size_t random_record(struct rng *rng, const struct mix *mix, rec_t *word)
 		kind = wide[rng_below(rng, sizeof wide)];
 	else if (rng_below(rng, 1000) < mix->wide / 4)
 		kind = rare[rng_below(rng, sizeof rare)];
+	if (kind == REC_VM) /* another one's records are refused */
+		page = 0;
 	word[0] = rec_make((enum rec_kind)kind, page, delta);
 	word[1] = kind == REC_UNMAP ? rng_below(rng, min_u64(mix->pages - page, 3) + 1)
 		  : kind == REC_DMA ? rng_below(rng, 2)
@@ -179,6 +181,7 @@ static void bad_records_are_named(void)
 		expect_error(rec_make((enum rec_kind)wide[i], 0, 0), 0, 20, "lacks its operand");
 	expect_error(rec_make((enum rec_kind)6, 0, 0), 0, 20, "unknown kind 6");
 	expect_error(rec_make((enum rec_kind)7, 0, 0), 0, 20, "unknown kind 7");
+	expect_error(rec_make(REC_VM, 2, 0), 0, 20, "is of VM 2: say which VM");
 	expect_error(rec_make((enum rec_kind)14, 0, 0), 1, 20, "unknown kind 14");
 	expect_error(rec_make((enum rec_kind)15, REC_PAGE_MAX, 0), 1, 20, "unknown kind 15");
 }

@@ -238,5 +238,39 @@ static void test_only_vm(void)
 	words_free(&words);
 }
 
+/* A VM that is not there: told at once where VMs are counted, else at the end. */
+static void test_no_such_vm(void)
+{
+	const rec_t made[] = {rec_make(REC_READ, 1, 1), rec_make(REC_VM, 1, 2),
+			      rec_make(REC_VM, VMS_MAX, 2)};
+	struct words words = {0}, got;
+	struct source *source, *inner;
+	struct err err = {0};
+
+	words_add(&words, made, 2);
+	CU_ASSERT_EQUAL_FATAL(source_only_vm(source_of(&words), 2, &source, &err), 0);
+	CU_ASSERT_STRING_EQUAL(source_name(source), "words (VM 2)");
+	CU_ASSERT_EQUAL(words_read(source, &got, NULL, &err), 0); /* one of three, though idle */
+	CU_ASSERT_EQUAL(got.n, 0);
+	words_free(&got);
+	CU_ASSERT_EQUAL_FATAL(source_only_vm(source_of(&words), 3, &source, &err), 0);
+	CU_ASSERT(words_read(source, &got, NULL, &err) < 0);
+	CU_ASSERT_EQUAL(err.exit_code, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "words: there is no VM 3: it has 3"));
+	words_free(&got);
+	inner = source_of(&words);
+	inner->info.counted = true;
+	err = (struct err){0};
+	CU_ASSERT(source_only_vm(inner, 3, &source, &err) < 0);
+	CU_ASSERT_EQUAL(err.exit_code, 2);
+	words_add(&words, made + 2, 1);
+	CU_ASSERT_EQUAL_FATAL(source_only_vm(source_of(&words), 0, &source, &err), 0);
+	CU_ASSERT(words_read(source, &got, NULL, &err) < 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "words: record 3: VM 4096: at most 4096"));
+	words_free(&got);
+	words_free(&words);
+}
+
 TESTS("traces/stage", {"renumber, twin", test_renumber_twin}, {"long unmap", test_long_unmap},
-      {"renumber refused", test_renumber_refused}, {"only one VM", test_only_vm})
+      {"renumber refused", test_renumber_refused}, {"only one VM", test_only_vm},
+      {"no such VM", test_no_such_vm})
