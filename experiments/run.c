@@ -80,6 +80,29 @@ static int open_source(const struct run *run, const char *name, const struct vm_
 	return rc;
 }
 
+/*
+ * A few records that name far pages make tables for all between: beyond what
+ * any machine minds, a trace file must touch one page in so many.
+ */
+#define SPARSE_PAGES (UINT64_C(1) << 22)
+#define SPARSE_MOST  64
+
+static int check_sparse(const char *name, const struct vm_opts *opts, const struct trace_info *info,
+			struct err *err)
+{
+	uint64_t pages = info->highest_page + 1;
+
+	if (!opts->trace || pages <= SPARSE_PAGES || pages / SPARSE_MOST <= info->pages)
+		return 0;
+	return err_input(
+		err,
+		"vm %s: %s touches %llu pages, up to page %llu: import it with --renumber, "
+		"or give vm.%s.memory=%llukb",
+		name, opts->trace, (unsigned long long)info->pages,
+		(unsigned long long)info->highest_page, name,
+		(unsigned long long)pages << (PAGE_SHIFT - 10));
+}
+
 /* Pages from 0 to the trace's highest; reads the whole of it where no count is stored. */
 static int size_from_trace(const struct run *run, const char *name, const struct vm_opts *opts,
 			   uint64_t *pages, struct err *err)
@@ -97,8 +120,10 @@ static int size_from_trace(const struct run *run, const char *name, const struct
 	if (!info.counted)
 		rc = source_count(source, &info, run->progress, run->progress_arg, err);
 	source_close(source);
+	if (rc)
+		return rc;
 	*pages = info.pages ? info.highest_page + 1 : 1;
-	return rc;
+	return check_sparse(name, opts, &info, err);
 }
 
 static int vm_pages(const struct run *run, const char *name, const struct vm_opts *opts,

@@ -151,6 +151,16 @@ for memory in '' '-s vm.a.memory=1mb'; do
 		-s vm.a.trace=two.csv $memory -o out
 done
 
+# A few far pages are no reason for tables of all between.
+printf 'page,op\n0,r\n1073741823,r\n' >far.csv
+"$ballast" trace import far.csv -o far.bt
+for far in far.csv far.bt; do
+	fails 2 "vm a: $far touches 2 pages, up to page 1073741823: import it with --renumber, or \
+give vm.a.memory=4294967296kb" "$job" -s vm.a.trace=$far -o out
+done
+"$ballast" trace import far.csv --renumber -o dense.bt
+ok "$job" -s vm.a.trace=dense.bt --json
+[ "$(value a pages)" = 2 ] || fail "dense.bt: $(value a pages) pages"
 fails 2 'vm a reads a pipe: give vm.a.memory' "$job" -s vm.a.trace=pipe -o out
 fails 2 'vm a reads standard input: give vm.a.memory' "$job" -s vm.a.trace=- -o out
 fails 2 'a trace and a gen' mixed.job -s vm.first.trace=scan.bt -o out
