@@ -1,4 +1,4 @@
-/* Commands with verbs: `ballast trace info`, `ballast image scan`. */
+/* Tables of commands: `ballast run`, `ballast trace info`. */
 #include "experiments/cmds.h"
 
 #include "core/opt.h"
@@ -8,7 +8,7 @@
 
 struct group_args {
 	const struct cmd_group *group;
-	int verb; /* index in argv, 0 if there is none */
+	int chosen; /* index in argv, 0 if there is none */
 };
 
 static error_t parse_group(int key, char *arg, struct argp_state *state)
@@ -17,19 +17,19 @@ static error_t parse_group(int key, char *arg, struct argp_state *state)
 
 	(void)arg;
 	switch (key) {
-	case ARGP_KEY_ARG: /* the verb: what follows is its own */
-		args->verb = state->next - 1;
+	case ARGP_KEY_ARG: /* the command: what follows is its own */
+		args->chosen = state->next - 1;
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		return cmd_usage(state, "which verb?");
+		return cmd_usage(state, "which %s?", args->group->kind);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-/* The list of verbs comes from their table. argp frees what we return. */
-static char *list_verbs(int key, const char *text, void *input)
+/* The list of commands comes from their table. argp frees what we return. */
+static char *list_cmds(int key, const char *text, void *input)
 {
 	const struct cmd_group *group = ((struct group_args *)input)->group;
 	char *list = NULL;
@@ -40,11 +40,10 @@ static char *list_verbs(int key, const char *text, void *input)
 	FILE *out = open_memstream(&list, &size);
 	if (!out)
 		return (char *)text;
-	fputs("Verbs:\n", out);
-	for (const struct cmd *verb = group->verbs; verb->name; verb++)
-		fprintf(out, "  %-10s %s\n", verb->name, verb->help);
-	fprintf(out, "\n'ballast %s VERB --help' says more.\n\nExamples:\n%s", group->name,
-		group->examples);
+	fprintf(out, "%s:\n", group->heading);
+	for (const struct cmd *cmd = group->cmds; cmd->name; cmd++)
+		fprintf(out, "  %-10s %s\n", cmd->name, cmd->help);
+	fprintf(out, "\n%s", group->more);
 	if (fclose(out) != 0) {
 		free(list);
 		return (char *)text;
@@ -52,21 +51,21 @@ static char *list_verbs(int key, const char *text, void *input)
 	return list;
 }
 
-static int unknown_verb(const struct cmd_group *group, const char *name)
+static int unknown(const struct cmd_group *group, const char *name)
 {
-	const char *names[16], *near;
+	const char *names[32], *near;
 	struct err err;
 	size_t n = 0;
 
-	for (const struct cmd *verb = group->verbs; verb->name && n < ARRAY_LEN(names); verb++)
-		names[n++] = verb->name;
+	for (const struct cmd *cmd = group->cmds; cmd->name && n < ARRAY_LEN(names); cmd++)
+		names[n++] = cmd->name;
 	near = nearest_name(name, names, n);
 	if (near)
-		err_input(&err, "%s: there is no verb '%.40s'; did you mean '%s'?", group->name,
-			  name, near);
+		err_input(&err, "there is no %s '%.40s'; did you mean '%s'?", group->kind, name,
+			  near);
 	else
-		err_input(&err, "%s: there is no verb '%.40s'; see 'ballast %s --help'",
-			  group->name, name, group->name);
+		err_input(&err, "there is no %s '%.40s'; '%s --help' lists them", group->kind, name,
+			  group->name);
 	return cmd_fail(&err);
 }
 
@@ -74,9 +73,9 @@ int cmd_group(const struct cmd_group *group, int argc, char **argv)
 {
 	const struct argp argp = {
 		.parser = parse_group,
-		.args_doc = "VERB [ARGUMENT...]",
+		.args_doc = group->args_doc,
 		.doc = group->doc,
-		.help_filter = list_verbs,
+		.help_filter = list_cmds,
 	};
 	struct group_args args = {.group = group};
 	char name[64];
@@ -84,12 +83,12 @@ int cmd_group(const struct cmd_group *group, int argc, char **argv)
 
 	if (rc)
 		return rc;
-	for (const struct cmd *verb = group->verbs; verb->name; verb++) {
-		if (strcmp(verb->name, argv[args.verb]) == 0) {
-			snprintf(name, sizeof name, "ballast %s %s", group->name, verb->name);
-			argv[args.verb] = name;
-			return verb->run(argc - args.verb, argv + args.verb);
+	for (const struct cmd *cmd = group->cmds; cmd->name; cmd++) {
+		if (strcmp(cmd->name, argv[args.chosen]) == 0) {
+			snprintf(name, sizeof name, "%s %s", group->name, cmd->name);
+			argv[args.chosen] = name;
+			return cmd->run(argc - args.chosen, argv + args.chosen);
 		}
 	}
-	return unknown_verb(group, argv[args.verb]);
+	return unknown(group, argv[args.chosen]);
 }

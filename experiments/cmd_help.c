@@ -6,7 +6,7 @@
 #include <zstd.h>
 
 struct help_args {
-	const char *command; /* NULL: the overview */
+	char *command; /* NULL: the overview */
 };
 
 static error_t parse_help(int key, char *arg, struct argp_state *state)
@@ -35,14 +35,10 @@ int cmd_help(int argc, char **argv)
 
 	if (rc)
 		return rc;
-	if (!args.command)
-		return cmd_overview();
-	const struct cmd *cmd = cmd_find(args.command);
-	if (!cmd)
-		return 2;
-	char name[64], help[] = "--help", *help_argv[] = {name, help, NULL};
-	snprintf(name, sizeof name, "ballast %s", cmd->name);
-	return cmd->run(2, help_argv);
+	char ballast[] = "ballast", help[] = "--help";
+	char *of_one[] = {ballast, args.command, help, NULL}, *overview[] = {ballast, help, NULL};
+	return args.command ? cmd_group(&cmd_program, 3, of_one)
+			    : cmd_group(&cmd_program, 2, overview);
 }
 
 struct version_args {

@@ -306,12 +306,16 @@ static const struct cmd verbs[] = {
 };
 
 static const struct cmd_group image_group = {
-	.name = "image",
-	.verbs = verbs,
+	.name = "ballast image",
+	.kind = "verb",
+	.heading = "Verbs",
+	.args_doc = "VERB [ARGUMENT...]",
+	.cmds = verbs,
 	.doc = "Looks into memory images: raw ones, ELF64 cores, LiME files."
 	       "\v",
-	.examples = "  ballast image scan guest1.core guest2.core\n"
-		    "  ballast image scan --json memory.lime\n",
+	.more = "'ballast image VERB --help' says more.\n\nExamples:\n"
+		"  ballast image scan guest1.core guest2.core\n"
+		"  ballast image scan --json memory.lime\n",
 };
 
 int cmd_image(int argc, char **argv)

@@ -16,15 +16,19 @@ static const struct cmd verbs[] = {
 };
 
 static const struct cmd_group trace_group = {
-	.name = "trace",
-	.verbs = verbs,
+	.name = "ballast trace",
+	.kind = "verb",
+	.heading = "Verbs",
+	.args_doc = "VERB [ARGUMENT...]",
+	.cmds = verbs,
 	.doc = "Makes, converts and shows traces. FILE may be '-' for standard input, may be "
 	       "packed with zstd, and may be of any format that 'import' reads; files are "
 	       "written whole or not at all."
 	       "\v",
-	.examples = "  ballast trace gen phases -s refs=1M -s pages=4096 -o phases.bt\n"
-		    "  ballast trace import --format u32 FILE -o FILE.bt\n"
-		    "  ballast trace info FILE.bt\n",
+	.more = "'ballast trace VERB --help' says more.\n\nExamples:\n"
+		"  ballast trace gen phases -s refs=1M -s pages=4096 -o phases.bt\n"
+		"  ballast trace import --format u32 FILE -o FILE.bt\n"
+		"  ballast trace info FILE.bt\n",
 };
 
 int cmd_trace(int argc, char **argv)

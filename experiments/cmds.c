@@ -1,7 +1,5 @@
 #include "experiments/cmds.h"
 
-#include "core/opt.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -9,7 +7,7 @@
 #include <unistd.h>
 
 /* One line per command, in the order of `ballast help`. */
-const struct cmd cmds[] = {
+static const struct cmd cmds[] = {
 	{"run", "one experiment, from a job file to its results", cmd_run},
 	{"reproduce", "the experiments, from their jobs to their figures", cmd_reproduce},
 	{"trace", "makes, converts and shows traces", cmd_trace},
@@ -22,26 +20,19 @@ const struct cmd cmds[] = {
 	{NULL},
 };
 
-const struct cmd *cmd_find(const char *name)
-{
-	const char *names[32];
-	size_t n = 0;
-
-	for (const struct cmd *cmd = cmds; cmd->name; cmd++) {
-		if (strcmp(cmd->name, name) == 0)
-			return cmd;
-		if (n < ARRAY_LEN(names))
-			names[n++] = cmd->name;
-	}
-	const char *near = nearest_name(name, names, n);
-	struct err err;
-	if (near)
-		err_input(&err, "there is no command '%.40s'; did you mean '%s'?", name, near);
-	else
-		err_input(&err, "there is no command '%.40s'; 'ballast help' lists them", name);
-	cmd_fail(&err);
-	return NULL;
-}
+const struct cmd_group cmd_program = {
+	.name = "ballast",
+	.kind = "command",
+	.heading = "Commands",
+	.args_doc = "COMMAND [ARGUMENT...]",
+	.cmds = cmds,
+	.doc = "Ballast: the memory manager of VMware ESX Server (Waldspurger, OSDI 2002), "
+	       "re-implemented as a research testbed."
+	       "\v",
+	.more = "'ballast COMMAND --help' or 'ballast help COMMAND' says more.\n"
+		"Exit codes: 0 done, 1 the run failed, 2 usage or job error,\n"
+		"3 done but a stated expectation did not hold.\n",
+};
 
 /* argp says "Try ... --help" in a line of its own; without a stream it does not. */
 static error_t one_line(int key, char *arg, struct argp_state *state)

@@ -1,7 +1,7 @@
 /*
  * The commands behind `ballast COMMAND`, and what they share.
  *
- * A command is one file and one line in cmds[]. It gets its own arguments,
+ * A command is one file and one line in cmds.c. It gets its own arguments,
  * with argv[0] = "ballast COMMAND", parses them with cmd_parse() and returns
  * the exit code: 0 done, 1 the run failed, 2 usage or job error, 3 done but a
  * stated expectation did not hold. An error is one line on standard error.
@@ -20,8 +20,6 @@ struct cmd {
 	int (*run)(int argc, char **argv);
 };
 
-extern const struct cmd cmds[];
-
 int cmd_run(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_reproduce(int argc, char **argv);
@@ -32,21 +30,18 @@ int cmd_list(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
-/* The command of that name; if there is none, NULL and one line on standard error. */
-const struct cmd *cmd_find(const char *name);
-
-/* What `ballast --help` does: options, commands, exit codes. argp exits with 0. */
-int cmd_overview(void);
-
-/* A command with verbs, which are commands themselves: `ballast trace info`. */
+/* What runs one of several commands: `ballast`, and `ballast trace` with its verbs. */
 struct cmd_group {
-	const char *name; /* "trace" */
-	const struct cmd *verbs;
-	const char *doc;      /* what the verbs have in common; ends in "\v" */
-	const char *examples; /* whole lines, indented by two */
+	const char *name;		       /* "ballast trace" */
+	const char *kind, *heading, *args_doc; /* "verb", "Verbs", "VERB [ARGUMENT...]" */
+	const struct cmd *cmds;
+	const char *doc;  /* what they have in common; ends in "\v" */
+	const char *more; /* printed below their list; whole lines */
 };
 
-/* Runs the verb that the arguments name, or prints the group's help. The exit code. */
+extern const struct cmd_group cmd_program; /* `ballast` itself */
+
+/* Runs the command that the arguments name, or prints the group's help. The exit code. */
 int cmd_group(const struct cmd_group *group, int argc, char **argv);
 
 /*

@@ -65,7 +65,7 @@ ok list
 
 usage 'which command' # no command at all
 usage "did you mean 'list'" lits
-usage "'ballast help' lists them" xyzzy
+usage "'ballast --help' lists them" xyzzy
 usage "did you mean 'version'" help verson
 usage 'one command at a time' help list help
 usage 'no kind or section' list xyzzy
