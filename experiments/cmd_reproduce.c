@@ -16,6 +16,8 @@ const struct experiment experiments[] = {
 	 replay_curves_run},
 	{"esx-fig4", "what 1 to 10 identical VMs share, against the ESX paper's Fig. 4",
 	 esx_fig4_run},
+	{"esx-fig5", "what three production hosts reclaim, and when, against the paper's Fig. 5",
+	 esx_fig5_run},
 	{NULL},
 };
 

@@ -37,8 +37,8 @@ static int fill_job(const struct fleet *f, struct job *job, struct err *err)
 		return err_run(err, ENOMEM, "no memory for a job");
 	for (size_t i = 0; i < f->vms; i++)
 		write_vm(out, f, i);
-	fprintf(out, "share { scan = %s rate_vm = %llu rate_total = 0 }\n", f->scan,
-		(unsigned long long)f->rate_vm);
+	fprintf(out, "share { scan = %s rate_vm = %llu rate_total = %llu }\n", f->scan,
+		(unsigned long long)f->rate_vm, (unsigned long long)f->rate_total);
 	fclose(out);
 	rc = job_parse(job, text, "the VMs of an experiment", err);
 	free(text);

@@ -32,7 +32,8 @@ struct fleet {
 	double write_ratio;    /* of touches */
 	uint32_t set_pages;    /* rewritten; 0: an eighth */
 	const char *scan;      /* share.scan */
-	uint64_t rate_vm;      /* pages/s; the sum of all VMs is not bounded */
+	uint64_t rate_vm;      /* share.rate_vm: pages/s of each */
+	uint64_t rate_total;   /* share.rate_total; 0: not bounded */
 };
 
 struct fleet_state {

@@ -20,7 +20,7 @@ fail() {
 	bad=1
 }
 
-"$ballast" reproduce esx-fig4 -o "$work/a" >"$work/out" 2>"$work/err" || {
+"$ballast" reproduce esx-fig4 esx-fig5 -o "$work/a" >"$work/out" 2>"$work/err" || {
 	echo "exit code $?: $(cat "$work/out" "$work/err")"
 	exit 1
 }
@@ -55,8 +55,30 @@ awk -F, '
 	' experiments/paper/fig4_sharing.csv "$work/a/esx-fig4.csv" || bad=1
 grep -q 'expectations: 25 of 25 hold' "$work/out" || fail "expectations: $(cat "$work/out")"
 
+# Three hosts: at the end within a point of the totals; on the way there never less than before.
+awk -F, '
+	/^#/ { next }
+	$1 == "guests" || $1 == "host" { for (i = 1; i <= NF; i++) col[FILENAME, $i] = i; next }
+	FILENAME ~ /fig5_sharing/ { host = substr("ABC", ++n, 1); mb[host] = $2; s[host] = $3; r[host] = $4; next }
+	$col[FILENAME, "reclaimed_mb"] + 0 < last[$1] + 0 { print "less than before: " $0; bad = 1 }
+	{
+		last[$1] = $col[FILENAME, "reclaimed_mb"]
+		rows[$1]++
+	}
+	$2 == 24 {
+		if (far($col[FILENAME, "shared_mb"], s[$1]) || far(last[$1], r[$1])) { print "far: " $0; bad = 1 }
+		hosts++
+	}
+	END {
+		if (hosts != 3 || rows["A"] != 49 || rows["B"] != 49 || rows["C"] != 49) { print "rows"; bad = 1 }
+		exit bad
+	}
+	function far(a, b) { return a - b > mb[$1] / 100 || b - a > mb[$1] / 100 }
+	' experiments/paper/fig5_sharing.csv "$work/a/esx-fig5.csv" || bad=1
+grep -q 'expectations: 6 of 6 hold' "$work/out" || fail "expectations: $(cat "$work/out")"
+
 # The same bytes again, and figures that say what they show.
-"$ballast" reproduce esx-fig4 -o "$work/b" --json >"$work/json" || fail "a second run failed"
+"$ballast" reproduce esx-fig4 esx-fig5 -o "$work/b" --json >"$work/json" || fail "a second run failed"
 diff -r "$work/a" "$work/b" || fail "two runs differ"
 grep -q '"expectations": \[' "$work/json" || fail "--json lacks the expectations"
 for word in shared reclaimed 'zero pages' 'number of VMs' '% of the VMs' MB; do
