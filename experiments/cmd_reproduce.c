@@ -18,6 +18,8 @@ const struct experiment experiments[] = {
 	 esx_fig4_run},
 	{"esx-fig5", "what three production hosts reclaim, and when, against the paper's Fig. 5",
 	 esx_fig5_run},
+	{"sharing-scan", "memory reclaimed by every scan policy, for the CPU time that it takes",
+	 sharing_scan_run},
 	{NULL},
 };
 
