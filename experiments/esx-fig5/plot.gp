@@ -31,7 +31,7 @@ set grid ytics linetype 1 linecolor rgb "#e0e0e0" linewidth 0.7
 set border 3 linecolor rgb "#606060"
 set tics textcolor rgb "black" nomirror out
 
-set title "MB after 24 hours: filled ours, outlined the paper’s" font ",13"
+set title "MB after 24 hours: filled ours, outlined the paper’s (its input)" font ",13"
 set xrange [-0.55 : 2.55]
 set yrange [0 : 1000]
 set ytics 200
