@@ -189,8 +189,9 @@ static inline int words_write(const struct words *words, const char *path, const
 		return rc;
 	for (size_t i = 0; i < words->n && !rc;) {
 		size_t n = min_u64(words->n - i, 1 + i % 5000);
+		rec_t any;
 
-		if (n < words->n - i && whole_records(words->w + i, n) < n)
+		if (n < words->n - i && whole_records(words->w + i, n, &any) < n)
 			n++;
 		rc = writer_put(writer, words->w + i, n, err);
 		i += n;

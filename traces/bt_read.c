@@ -227,15 +227,12 @@ static uint64_t fixed_offset(const struct bt_source *s)
 	return sizeof(struct bt_header) + s->words * sizeof(rec_t);
 }
 
-/* As bt_vms_named(). One pass over all words mostly shows that none can be a REC_VM. */
+/* As bt_vms_named(). */
 static uint64_t vms_named(const rec_t *words, size_t n)
 {
 	uint64_t vms = 0;
-	rec_t any = 0;
 
-	for (size_t i = 0; i < n; i++)
-		any |= words[i];
-	for (size_t i = 0; any & REC_VM && i < n; i += rec_is_wide(words[i]) ? 2 : 1) {
+	for (size_t i = 0; i < n; i += rec_is_wide(words[i]) ? 2 : 1) {
 		if (rec_kind(words[i]) == REC_VM)
 			vms = max_u64(vms, rec_page(words[i]) + 1);
 	}
@@ -250,10 +247,15 @@ static uint64_t vms_named(const rec_t *words, size_t n)
 static ssize_t lend(struct bt_source *s, const rec_t *words, size_t n, const rec_t **batch,
 		    struct err *err)
 {
-	n = whole_records(words, n);
-	int rc = meet_vms(s, vms_named(words, n), fixed_offset(s), err);
-	if (rc)
-		return rc;
+	rec_t any;
+	int rc;
+
+	n = whole_records(words, n, &any);
+	if (any & REC_VM) { /* may be one: the only look at each record, and a rare one */
+		rc = meet_vms(s, vms_named(words, n), fixed_offset(s), err);
+		if (rc)
+			return rc;
+	}
 	XXH3_64bits_update(s->digest, words, n * sizeof(rec_t));
 	s->words += n;
 	*batch = words;

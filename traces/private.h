@@ -139,8 +139,11 @@ static inline bool kind_valid(unsigned kind)
 	return 0x3f3fu >> kind & 1;
 }
 
-/* Words in the longest prefix that does not end between a wide record and its operand. */
-size_t whole_records(const rec_t *words, size_t n);
+/*
+ * Words in the longest prefix that does not end between a wide record and its
+ * operand. *any is the OR of its records, operands apart.
+ */
+size_t whole_records(const rec_t *words, size_t n, rec_t *any);
 
 /* ---- counting ------------------------------------------------------------ */
 

@@ -180,21 +180,26 @@ const char *kind_name(unsigned kind)
 	return kind < REC_KINDS ? names[kind] : NULL;
 }
 
-size_t whole_records(const rec_t *words, size_t n)
+size_t whole_records(const rec_t *words, size_t n, rec_t *any)
 {
-	size_t i = 0, last = 0;
+	rec_t seen = 0;
+	size_t i = 0;
 
 	while (i < n) {
 		if (i + 8 <= n) { /* eight narrow ones at once */
 			const rec_t *w = words + i;
-			rec_t any = w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7];
-			if (!rec_is_wide(any)) {
+			rec_t eight = w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7];
+			if (!rec_is_wide(eight)) {
+				seen |= eight;
 				i += 8;
 				continue;
 			}
 		}
-		last = i;
+		if (rec_is_wide(words[i]) && i + 1 == n)
+			break;
+		seen |= words[i];
 		i += rec_is_wide(words[i]) ? 2 : 1;
 	}
-	return i > n ? last : n;
+	*any = seen;
+	return i;
 }

@@ -66,7 +66,7 @@ static void test_whole_records(void)
 
 	rng_init(&rng, test_seed(12), "test", 0);
 	for (int round = 0; round < 20000; round++) {
-		rec_t w[40];
+		rec_t w[40], any = 0, got;
 		size_t n = rng_below(&rng, ARRAY_LEN(w) + 1), i = 0;
 		unsigned wide = (unsigned)rng_below(&rng, 4);
 
@@ -75,9 +75,11 @@ static void test_whole_records(void)
 		while (i < n) {
 			if (rec_is_wide(w[i]) && i + 2 > n)
 				break;
+			any |= w[i];
 			i += rec_is_wide(w[i]) ? 2 : 1;
 		}
-		CU_ASSERT_EQUAL(whole_records(w, n), i);
+		CU_ASSERT_EQUAL(whole_records(w, n, &got), i);
+		CU_ASSERT_EQUAL(got, any);
 	}
 }
 

@@ -12,9 +12,10 @@ static ssize_t fixed_next(struct source *source, const rec_t **batch, struct err
 {
 	struct fixed *f = (struct fixed *)source;
 	size_t n = min_u64(f->words->n - f->at, 1 + f->at % 77);
+	rec_t any;
 
 	(void)err;
-	if (n < f->words->n - f->at && whole_records(f->words->w + f->at, n) < n)
+	if (n < f->words->n - f->at && whole_records(f->words->w + f->at, n, &any) < n)
 		n++;
 	*batch = f->words->w + f->at;
 	f->at += n;
