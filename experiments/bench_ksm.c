@@ -184,7 +184,7 @@ static void release(void *p, size_t bytes, long long shared_before)
 /* Takes the memory. */
 static int with_ksm(void *p, size_t bytes, size_t merges, uint64_t *cpu_ns, struct err *err)
 {
-	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE};
 	struct sigaction act = {.sa_handler = on_signal}, old[ARRAY_LEN(signals)];
 	struct knobs saved;
 	long long merged, shared;
@@ -196,8 +196,11 @@ static int with_ksm(void *p, size_t bytes, size_t merges, uint64_t *cpu_ns, stru
 		return err_run(err, ENOTSUP, "the kernel's KSM is not ours to use");
 	}
 	interrupted = 0;
-	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
 		sigaction(signals[i], &act, &old[i]);
+		if (old[i].sa_handler == SIG_IGN) /* nohup's and background jobs' stay ignored */
+			sigaction(signals[i], &old[i], NULL);
+	}
 	int rc = wait_for_merges(pid, merges, cpu_ns, err);
 	release(p, bytes, shared);
 	int restored = knobs_restore(&saved, rc ? NULL : err);

@@ -93,7 +93,7 @@ static const struct argp bench_argp = {
 };
 
 /* A line per value; an object is a heading with its values indented below. */
-static void print_value(const char *key, const json_t *value, int indent)
+static void print_value(const char *key, json_t *value, int indent)
 {
 	const char *name;
 	json_t *inner;
@@ -101,8 +101,10 @@ static void print_value(const char *key, const json_t *value, int indent)
 	printf("%*s%-*s", indent, "", 40 - indent, key);
 	if (json_is_object(value)) {
 		putchar('\n');
-		json_object_foreach((json_t *)value, name, inner)
+		json_object_foreach(value, name, inner)
+		{
 			print_value(name, inner, indent + 2);
+		}
 	} else if (json_is_integer(value)) {
 		printf(" %14lld\n", (long long)json_integer_value(value));
 	} else if (json_is_real(value)) {

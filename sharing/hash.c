@@ -86,6 +86,7 @@ int page_name(struct sharing *s, struct pmap *pmap, ppn_t ppn)
 	if (rc)
 		return rc;
 	s->names++;
-	*e &= ~PTE_UNNAMED;
+	/* DIRTY: a copy in the swap area still goes by the old name. */
+	*e = (*e & ~PTE_UNNAMED) | PTE_DIRTY;
 	return 0;
 }

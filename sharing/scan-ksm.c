@@ -204,6 +204,9 @@ static bool merge(struct ksm_state *k, struct ksm_trees *trees, const struct ksm
 	if (pte_state(e) != PAGE_PRIVATE || (e & PTE_PINNED) ||
 	    (other == pmap && other_ppn.n == ppn.n))
 		return false;
+	/* Written since with who knows what: the content id that it has says nothing. */
+	if (!k->s->host->machine.bytes && (e & PTE_UNNAMED))
+		return false;
 	stable = item_new(k->s, NULL, pte_value(e));
 	if (!stable)
 		return false;

@@ -22,10 +22,13 @@ struct candidate {
 	uint64_t hash;
 };
 
-static void charge(struct sharing *s, struct vm *vm)
+/* What was done on the VM's behalf takes its time, but not beyond `most`. */
+static void charge(struct sharing *s, struct vm *vm, uint64_t most)
 {
-	if (vm->state == VM_RUNNING)
-		vm->time_ns += (uint64_t)((double)s->due_ns * s->opts.charge);
+	uint64_t ns = (uint64_t)((double)s->due_ns * s->opts.charge);
+
+	if (vm->state == VM_RUNNING && vm->time_ns < most)
+		vm->time_ns += min_u64(ns, most - vm->time_ns);
 	s->due_ns = 0;
 }
 
@@ -115,7 +118,7 @@ static void look_at_all(struct sharing *s, struct share_vm *v, const ppn_t *page
 	}
 }
 
-static uint64_t scan_vm(struct sharing *s, struct share_vm *v, uint64_t n)
+static uint64_t scan_vm(struct sharing *s, struct share_vm *v, uint64_t n, uint64_t most)
 {
 	ppn_t pages[BATCH];
 	uint64_t done = 0;
@@ -127,7 +130,7 @@ static uint64_t scan_vm(struct sharing *s, struct share_vm *v, uint64_t n)
 			look_at_all(s, v, pages, got);
 		else
 			scan_batch(s, v, pages, got);
-		charge(s, v->vm);
+		charge(s, v->vm, most);
 		done += got;
 		if (got < want)
 			break;
@@ -140,7 +143,7 @@ static uint64_t scan_vm(struct sharing *s, struct share_vm *v, uint64_t n)
 
 uint64_t sharing_scan(struct sharing *s, struct vm *vm, uint64_t n)
 {
-	return scan_vm(s, s->vm[vm->id], n);
+	return scan_vm(s, s->vm[vm->id], n, UINT64_MAX);
 }
 
 bool scan_settle(void *ctx, struct vm *vm, ppn_t ppn)
@@ -162,7 +165,7 @@ bool scan_settle(void *ctx, struct vm *vm, ppn_t ppn)
 			       false);
 	}
 	s->stats.settled += shared;
-	charge(s, vm);
+	charge(s, vm, UINT64_MAX);
 	return shared;
 }
 
@@ -173,9 +176,14 @@ static void owe(uint64_t *owed_ns, int64_t rate, uint64_t period)
 			   (uint64_t)rate * max_u64(period, SECOND));
 }
 
-/* Shares out what is due among the VMs, a batch each in turn. */
+/*
+ * Shares out what is due among the VMs, a batch each in turn. No VM loses more
+ * than half a period by it: a guest that scanning kept from running altogether
+ * would keep the run from ending.
+ */
 static void burst(struct sharing *s)
 {
+	const uint64_t most = s->host->clock.now_ns + s->opts.period / 2;
 	bool any = s->vms > 0;
 
 	while (any) {
@@ -187,7 +195,7 @@ static void burst(struct sharing *s)
 				n = min_u64(n, s->owed_ns / SECOND);
 			if (n == 0)
 				continue;
-			uint64_t done = scan_vm(s, v, n);
+			uint64_t done = scan_vm(s, v, n, most);
 			/* A policy that finds no more pages waits for the next period. */
 			v->owed_ns = done < n ? 0 : v->owed_ns - n * SECOND;
 			if (s->opts.rate_total)

@@ -37,7 +37,8 @@ static const struct opt share_options[] = {
 	{"before_swap", OPT_BOOL, SHARE(before_swap), "on", 0, 0, NULL,
 	 "try to share a page before it is swapped out"},
 	{"charge", OPT_REAL, SHARE(charge), "100%", 0, 1, NULL,
-	 "part of the scanning time that the scanned VM loses; the rest was idle anyway"},
+	 "part of the scanning time that the scanned VM loses, up to half of its own; the rest was "
+	 "idle anyway"},
 	{"hash_time", OPT_TIME, SHARE(hash_time), "350ns", 0, 1e9, NULL,
 	 "virtual time to hash a page"},
 	{"probe_time", OPT_TIME, SHARE(probe_time), "100ns", 0, 1e9, NULL,

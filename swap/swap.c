@@ -362,6 +362,8 @@ static void vm_removed(void *ctx, struct vm *vm)
 
 	free(s->vm[vm->id]);
 	s->vm[vm->id] = NULL;
+	if (s->vms == vm->id + 1u)
+		s->vms = vm->id;
 }
 
 /* Notes one owner of a slot; complains if it has another or is not taken. */

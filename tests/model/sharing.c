@@ -264,6 +264,11 @@ static void ksm_ram(void)
 	run("ksm", "ram", "random", WHOLE);
 }
 
+static void ksm_ids(void)
+{
+	run("ksm", "ids", "clock", WHOLE);
+}
+
 static void collisions_ram(void)
 {
 	run("sequential", "ram", "random", FEW);
@@ -271,4 +276,4 @@ static void collisions_ram(void)
 
 TESTS("sharing model", {"random, ids", random_ids}, {"random, ram", random_ram},
       {"sequential, ids", sequential_ids}, {"idle-first, ids", idle_first_ids},
-      {"ksm, ram", ksm_ram}, {"forced collisions, ram", collisions_ram})
+      {"ksm, ram", ksm_ram}, {"ksm, ids", ksm_ids}, {"forced collisions, ram", collisions_ram})

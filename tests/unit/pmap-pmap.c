@@ -117,7 +117,7 @@ static void contents_are_a_write(void)
 	expect(vm, 1, PAGE_PRIVATE, FIRST | PTE_ACCESSED | (PTE_STORE & ~PTE_UNNAMED));
 	CU_ASSERT_TRUE(test_reads_as(vm, 1, 77));
 	test_hit(vm, 1, ACCESS_WRITE); /* of who knows what */
-	expect(vm, 1, PAGE_PRIVATE, FIRST | PTE_ACCESSED | PTE_STORE);
+	expect(vm, 1, PAGE_PRIVATE, PTE_R | PTE_W | PTE_ACCESSED | PTE_STORE);
 	test_fill(vm, 1, 0);
 	CU_ASSERT_TRUE(test_reads_as(vm, 1, 0));
 	test_host_free(&t);
