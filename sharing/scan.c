@@ -22,13 +22,15 @@ struct candidate {
 	uint64_t hash;
 };
 
-/* What was done on the VM's behalf takes its time, but not beyond `most`. */
-static void charge(struct sharing *s, struct vm *vm, uint64_t most)
+/* What was done on the VM's behalf takes of its time, up to what is left of *room. */
+static void charge(struct sharing *s, struct vm *vm, uint64_t *room)
 {
-	uint64_t ns = (uint64_t)((double)s->due_ns * s->opts.charge);
+	uint64_t ns = min_u64((uint64_t)((double)s->due_ns * s->opts.charge), *room);
 
-	if (vm->state == VM_RUNNING && vm->time_ns < most)
-		vm->time_ns += min_u64(ns, most - vm->time_ns);
+	if (vm->state == VM_RUNNING) {
+		vm->time_ns += ns;
+		*room -= ns;
+	}
 	s->due_ns = 0;
 }
 
@@ -118,7 +120,7 @@ static void look_at_all(struct sharing *s, struct share_vm *v, const ppn_t *page
 	}
 }
 
-static uint64_t scan_vm(struct sharing *s, struct share_vm *v, uint64_t n, uint64_t most)
+static uint64_t scan_vm(struct sharing *s, struct share_vm *v, uint64_t n, uint64_t *room)
 {
 	ppn_t pages[BATCH];
 	uint64_t done = 0;
@@ -130,7 +132,7 @@ static uint64_t scan_vm(struct sharing *s, struct share_vm *v, uint64_t n, uint6
 			look_at_all(s, v, pages, got);
 		else
 			scan_batch(s, v, pages, got);
-		charge(s, v->vm, most);
+		charge(s, v->vm, room);
 		done += got;
 		if (got < want)
 			break;
@@ -143,7 +145,9 @@ static uint64_t scan_vm(struct sharing *s, struct share_vm *v, uint64_t n, uint6
 
 uint64_t sharing_scan(struct sharing *s, struct vm *vm, uint64_t n)
 {
-	return scan_vm(s, s->vm[vm->id], n, UINT64_MAX);
+	uint64_t room = UINT64_MAX;
+
+	return scan_vm(s, s->vm[vm->id], n, &room);
 }
 
 bool scan_settle(void *ctx, struct vm *vm, ppn_t ppn)
@@ -151,6 +155,7 @@ bool scan_settle(void *ctx, struct vm *vm, ppn_t ppn)
 	struct sharing *s = ctx;
 	struct share_vm *v = s->vm[vm->id];
 	pte_t e = pmap_peek(vm->pmap, ppn);
+	uint64_t room = UINT64_MAX;
 	bool shared;
 
 	/* A page that did not change has had its chance: an equal one would have met its hint. */
@@ -165,7 +170,7 @@ bool scan_settle(void *ctx, struct vm *vm, ppn_t ppn)
 			       false);
 	}
 	s->stats.settled += shared;
-	charge(s, vm, UINT64_MAX);
+	charge(s, vm, &room);
 	return shared;
 }
 
@@ -183,7 +188,6 @@ static void owe(uint64_t *owed_ns, int64_t rate, uint64_t period)
  */
 static void burst(struct sharing *s)
 {
-	const uint64_t most = s->host->clock.now_ns + s->opts.period / 2;
 	bool any = s->vms > 0;
 
 	while (any) {
@@ -195,7 +199,7 @@ static void burst(struct sharing *s)
 				n = min_u64(n, s->owed_ns / SECOND);
 			if (n == 0)
 				continue;
-			uint64_t done = scan_vm(s, v, n, most);
+			uint64_t done = scan_vm(s, v, n, &v->room_ns);
 			/* A policy that finds no more pages waits for the next period. */
 			v->owed_ns = done < n ? 0 : v->owed_ns - n * SECOND;
 			if (s->opts.rate_total)
@@ -211,8 +215,10 @@ static void scan_due(struct clock *clk, struct timer *timer, void *arg)
 {
 	struct sharing *s = arg;
 
-	for (size_t i = 0; i < s->vms; i++)
+	for (size_t i = 0; i < s->vms; i++) {
 		owe(&s->vm[i]->owed_ns, s->opts.rate_vm, s->opts.period);
+		s->vm[i]->room_ns = s->opts.period / 2;
+	}
 	owe(&s->owed_ns, s->opts.rate_total, s->opts.period);
 	burst(s);
 	if (timer_add(clk, timer, clk->now_ns + s->opts.period))

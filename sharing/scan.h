@@ -35,6 +35,7 @@ struct share_vm {
 	uint32_t hand;	  /* the policy's: its place in the VM */
 	struct rng rng;	  /* the policy's draws */
 	uint64_t owed_ns; /* the driver's: scanning due, in pages * ns */
+	uint64_t room_ns; /* of the VM's time that scanning may still take this period */
 	struct share_vm_stats stats;
 };
 
