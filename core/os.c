@@ -50,11 +50,6 @@ void os_unmap(void *p, size_t bytes)
 		munmap(p, whole_pages(bytes ? bytes : 1));
 }
 
-void os_discard(void *p, size_t bytes)
-{
-	madvise(p, whole_pages(bytes), MADV_DONTNEED);
-}
-
 int os_map_file(const char *path, void **p, size_t *bytes)
 {
 	struct stat st;

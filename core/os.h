@@ -15,9 +15,6 @@
 void *os_map(size_t bytes);
 void os_unmap(void *p, size_t bytes);
 
-/* Gives the pages' memory back; they read as zero afterwards. */
-void os_discard(void *p, size_t bytes);
-
 /* Maps a whole file for reading; *bytes its size (0: *p is NULL). 0 or -errno. */
 MUST_CHECK int os_map_file(const char *path, void **p, size_t *bytes);
 
