@@ -16,7 +16,6 @@
 #include "experiments/paper.h"
 #include "experiments/parallel.h"
 #include "experiments/plot.h"
-#include "experiments/progress.h"
 
 #include <errno.h>
 #include <math.h>
@@ -106,28 +105,17 @@ static int run_one(void *arg, size_t task, void *result, struct err *err)
 	return fleet_run(&fleet, result, NULL, 0, err);
 }
 
-static void show_progress(void *arg, uint64_t done, uint64_t total)
-{
-	progress_update(arg, done, total);
-}
-
 static int run_all(struct fig4 *f, struct err *err)
 {
-	struct progress progress;
 	struct tasks tasks = {
 		.n = RUNS,
 		.run = run_one,
 		.arg = f,
 		.results = f->end,
 		.result_size = sizeof *f->end,
-		.done = show_progress,
-		.done_arg = &progress,
 	};
 
-	progress_start(&progress, ID, "runs");
-	int rc = parallel_run(&tasks, err);
-	progress_end(&progress);
-	return rc;
+	return parallel_shown(&tasks, ID, err);
 }
 
 static const struct fleet_state *state(const struct fig4 *f, size_t part, size_t n)

@@ -14,7 +14,6 @@
 #include "experiments/paper.h"
 #include "experiments/parallel.h"
 #include "experiments/plot.h"
-#include "experiments/progress.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -135,28 +134,17 @@ static int run_one(void *arg, size_t host, void *result, struct err *err)
 	return fleet_run(&fleet, &r->end, r->sample, SAMPLES, err);
 }
 
-static void show_progress(void *arg, uint64_t done, uint64_t total)
-{
-	progress_update(arg, done, total);
-}
-
 static int run_all(struct fig5 *f, struct err *err)
 {
-	struct progress progress;
 	struct tasks tasks = {
 		.n = HOSTS,
 		.run = run_one,
 		.arg = f,
 		.results = f->result,
 		.result_size = sizeof *f->result,
-		.done = show_progress,
-		.done_arg = &progress,
 	};
 
-	progress_start(&progress, ID, "runs");
-	int rc = parallel_run(&tasks, err);
-	progress_end(&progress);
-	return rc;
+	return parallel_shown(&tasks, ID, err);
 }
 
 /* Hours until the part of what is reclaimed in the end is, by the samples. */

@@ -1,5 +1,7 @@
 #include "experiments/parallel.h"
 
+#include "experiments/progress.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -159,5 +161,23 @@ int parallel_run(const struct tasks *tasks, struct err *err)
 			rc = wait_some(&pool, err);
 	}
 	stop_all(&pool);
+	return rc;
+}
+
+static void show_progress(void *arg, uint64_t done, uint64_t total)
+{
+	progress_update(arg, done, total);
+}
+
+int parallel_shown(const struct tasks *tasks, const char *label, struct err *err)
+{
+	struct progress progress;
+	struct tasks shown = *tasks;
+
+	shown.done = show_progress;
+	shown.done_arg = &progress;
+	progress_start(&progress, label, "runs");
+	int rc = parallel_run(&shown, err);
+	progress_end(&progress);
 	return rc;
 }

@@ -28,4 +28,7 @@ struct tasks {
 
 MUST_CHECK int parallel_run(const struct tasks *tasks, struct err *err);
 
+/* The same under a progress bar of that label, counting runs; tasks->done is not used. */
+MUST_CHECK int parallel_shown(const struct tasks *tasks, const char *label, struct err *err);
+
 #endif

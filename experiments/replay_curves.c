@@ -9,7 +9,6 @@
 #include "experiments/outdir.h"
 #include "experiments/parallel.h"
 #include "experiments/plot.h"
-#include "experiments/progress.h"
 #include "experiments/run.h"
 
 #include <errno.h>
@@ -185,28 +184,17 @@ static int run_point(void *arg, size_t task, void *result, struct err *err)
 	return rc;
 }
 
-static void show_progress(void *arg, uint64_t done, uint64_t total)
-{
-	progress_update(arg, done, total);
-}
-
 static int run_points(struct curves *c, struct err *err)
 {
-	struct progress progress;
 	struct tasks tasks = {
 		.n = c->points,
 		.run = run_point,
 		.arg = c,
 		.results = c->counts,
 		.result_size = sizeof *c->counts,
-		.done = show_progress,
-		.done_arg = &progress,
 	};
 
-	progress_start(&progress, ID, "runs");
-	int rc = parallel_run(&tasks, err);
-	progress_end(&progress);
-	return rc;
+	return parallel_shown(&tasks, ID, err);
 }
 
 static int write_csv(const struct curves *c, const char *dir, struct err *err)

@@ -13,7 +13,6 @@
 #include "experiments/outdir.h"
 #include "experiments/parallel.h"
 #include "experiments/plot.h"
-#include "experiments/progress.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -74,27 +73,16 @@ static int run_one(void *arg, size_t task, void *result, struct err *err)
 	return fleet_run(&fleet, &r->end, r->sample, SAMPLES, err);
 }
 
-static void show_progress(void *arg, uint64_t done, uint64_t total)
-{
-	progress_update(arg, done, total);
-}
-
 static int run_all(struct result *all, struct err *err)
 {
-	struct progress progress;
 	struct tasks tasks = {
 		.n = RUNS,
 		.run = run_one,
 		.results = all,
 		.result_size = sizeof *all,
-		.done = show_progress,
-		.done_arg = &progress,
 	};
 
-	progress_start(&progress, ID, "runs");
-	int rc = parallel_run(&tasks, err);
-	progress_end(&progress);
-	return rc;
+	return parallel_shown(&tasks, ID, err);
 }
 
 static double percent(double pages)
