@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const host_state_names[HOST_STATES] = {"high", "clear", "soft", "hard", "low"};
+
 static void marks_none(const struct host_opts *opts, uint32_t frames, uint32_t *low, uint32_t *high)
 {
 	(void)opts;
@@ -199,6 +201,9 @@ void host_add_reclaimer(struct host *host, const struct reclaimer *reclaimer, vo
 	host->reclaimer[host->reclaimers++].ctx = ctx;
 }
 
+/* What a VM holds until the pmap counts. */
+static const uint64_t no_pages;
+
 int vm_add(struct host *host, const char *name, uint32_t pages, struct vm **out, struct err *err)
 {
 	if (host->vms >= VM_ID_MAX)
@@ -214,6 +219,8 @@ int vm_add(struct host *host, const char *name, uint32_t pages, struct vm **out,
 	vm->host = host;
 	vm->pages = pages;
 	vm->id = (uint16_t)host->vms;
+	vm->max = vm->target = pages;
+	vm->held[0] = vm->held[1] = &no_pages;
 	for (size_t i = 0; i < host->parts; i++) {
 		const struct part *part = host->part[i].part;
 		int rc = part->vm_added ? part->vm_added(host->part[i].ctx, vm) : 0;
@@ -249,9 +256,12 @@ static void host_reclaim(struct host *host, struct vm *needy, struct err *err)
 {
 	struct machine *m = &host->machine;
 
-	for (size_t i = 0; i < host->reclaimers && m->free < host->mark_high; i++)
-		host->reclaimer[i].reclaimer->reclaim(
-			host->reclaimer[i].ctx, host->mark_high - (uint32_t)m->free, needy, err);
+	for (size_t i = 0; i < host->reclaimers && m->free < host->mark_high; i++) {
+		const struct reclaimer *r = host->reclaimer[i].reclaimer;
+		if (r->reclaim)
+			r->reclaim(host->reclaimer[i].ctx, host->mark_high - (uint32_t)m->free,
+				   NULL, needy, err);
+	}
 }
 
 /* Says why there is no frame: a reclaimer's reason, if one had any. */

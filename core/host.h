@@ -62,18 +62,56 @@ struct thresholds {
 extern const struct policy *const thresholds_list[]; /* none, reserve */
 
 /*
- * Frees up to `want` frames, any VM's, and returns how many. needy is the VM
- * that waits, or NULL. err says why it was fewer, where there is a reason that
- * a user can mend (a full disk).
+ * How short of frames the machine is, by the policy of thresholds; each state
+ * is shorter than the one before (Waldspurger 2002, section 6.3). CLEAR is of
+ * later ESX only. Thresholds that have no states leave the host in HIGH.
+ */
+enum host_state { HOST_HIGH, HOST_CLEAR, HOST_SOFT, HOST_HARD, HOST_LOW, HOST_STATES };
+
+extern const char *const host_state_names[HOST_STATES];
+
+/*
+ * A way to get frames back. One that takes them has reclaim; one that asks a
+ * guest for them, and gets them in the guest's own time, has retarget.
  */
 struct reclaimer {
 	struct policy policy;
-	uint32_t (*reclaim)(void *ctx, uint32_t want, struct vm *needy, struct err *err);
+	enum host_state from; /* the state from which it is asked: balloon SOFT, swap HARD */
 	/*
-	 * Optional: takes one page's frame and hands it straight over, unowned,
-	 * without a turn through the free list. MPN_NONE and err as above.
+	 * Frees up to `want` frames of VM `only`, or of any VM where that is
+	 * NULL, and returns how many. needy is the VM that waits, or NULL. err
+	 * says why it was fewer, where there is a reason that a user can mend
+	 * (a full disk).
+	 */
+	uint32_t (*reclaim)(void *ctx, uint32_t want, struct vm *only, struct vm *needy,
+			    struct err *err);
+	/*
+	 * Optional: takes one page's frame, any VM's, and hands it straight
+	 * over, unowned, without a turn through the free list. MPN_NONE and err
+	 * as above.
 	 */
 	mpn_t (*replace)(void *ctx, struct vm *needy, struct err *err);
+	/*
+	 * vm->target has changed, or what the VM holds: bring vm_held() to the
+	 * target in your own time. Called in every state, so that a balloon
+	 * deflates too.
+	 */
+	void (*retarget)(void *ctx, struct vm *vm);
+	/*
+	 * With retarget: whether it can still bring this VM to its target, by
+	 * itself and before long. Where no reclaimer can, the VM is paged from
+	 * SOFT on.
+	 */
+	bool (*serves)(void *ctx, const struct vm *vm);
+};
+
+/*
+ * Who divides the memory: fills vm->target of every VM, from claims. The
+ * reason is for the record. 0, or -errno with the targets as they were.
+ */
+struct planner {
+	int (*plan)(void *ctx, const char *reason, struct err *err);
+	void *ctx;
 };
 
 /*
@@ -116,7 +154,14 @@ struct vm {
 	uint32_t pages;	   /* size, in PPNs */
 	uint16_t id;	   /* index in host->vm */
 	enum vm_state state;
-	struct err err; /* why, if VM_FAILED */
+	/* What it may have, in pages; min <= max <= pages. vm_add() says 0, pages and 0. */
+	uint64_t min, max, overhead;
+	uint32_t shares;
+	uint64_t target;	 /* pages: what the planner gives it; vm_add() says max */
+	uint64_t active;	 /* pages in use, by the sampler's estimate; read vm_active() */
+	bool sampled;		 /* there is such an estimate */
+	const uint64_t *held[2]; /* private and shared pages: counts that the pmap keeps */
+	struct err err;		 /* why, if VM_FAILED */
 	const struct guest *guest;
 	void *guest_state;
 	struct stat_scope stats;
@@ -158,7 +203,9 @@ struct host {
 		void *ctx;
 	} reclaimer[HOST_RECLAIMERS_MAX];
 	size_t reclaimers;
-	struct screen screen; /* at most one */
+	struct screen screen;	/* at most one */
+	struct planner planner; /* at most one; plan may be NULL */
+	enum host_state state;
 	struct host_stats stats;
 	struct stat_scope scope;
 	event_fn *on_event; /* optional */
@@ -176,6 +223,21 @@ void host_free(struct host *host); /* with its VMs, guests and parts */
 /* Parts come before the first VM. Both abort when the table is full: a bug. */
 void host_add_part(struct host *host, const struct part *part, void *ctx);
 void host_add_reclaimer(struct host *host, const struct reclaimer *reclaimer, void *ctx);
+
+/*
+ * Pages that have a frame, their own or a shared one. The paper's allocation
+ * counts both, which is how the sum of all can pass the machine's memory.
+ */
+static inline uint64_t vm_held(const struct vm *vm)
+{
+	return *vm->held[0] + *vm->held[1];
+}
+
+/* Pages that the VM uses: all that it holds where nothing samples it. */
+static inline uint64_t vm_active(const struct vm *vm)
+{
+	return vm->sampled ? vm->active : vm_held(vm);
+}
 
 /* pages > 0. The name is copied; the guest is attached with vm_drive(). */
 MUST_CHECK int vm_add(struct host *host, const char *name, uint32_t pages, struct vm **vm,

@@ -189,6 +189,8 @@ static int vm_added(void *ctx, struct vm *vm)
 	pmap->part = part;
 	part->pte[vm->id] = pmap->pte;
 	vm->pmap = pmap;
+	vm->held[0] = &pmap->count[PAGE_PRIVATE];
+	vm->held[1] = &pmap->count[PAGE_SHARED];
 	stat_bind(&vm->stats, pmap_stat_rows, pmap);
 	return 0;
 }

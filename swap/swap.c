@@ -189,12 +189,13 @@ static inline int evict(struct swap *s, mpn_t mpn, struct err *err)
 	return 0;
 }
 
-/* The next page, round all VMs, that shares its frame; NULL if none does. */
-static struct pmap *next_shared(struct swap *s, ppn_t *ppn)
+/* The next page, round all VMs or of one, that shares its frame; NULL if none does. */
+static struct pmap *next_shared(struct swap *s, const struct vm *only, ppn_t *ppn)
 {
 	for (size_t i = 0; s->host->machine.shared && i <= s->vms; i++) {
 		struct pmap *pmap = s->host->vm[s->shared_vm]->pmap;
-		for (; pmap->count[PAGE_SHARED] && s->shared_page < pmap->pages; s->shared_page++) {
+		bool some = pmap->count[PAGE_SHARED] && (!only || pmap->vm == only);
+		for (; some && s->shared_page < pmap->pages; s->shared_page++) {
 			ppn->n = s->shared_page;
 			if (pte_state(pmap_peek(pmap, *ppn)) == PAGE_SHARED)
 				return pmap;
@@ -206,10 +207,10 @@ static struct pmap *next_shared(struct swap *s, ppn_t *ppn)
 }
 
 /* One page of a shared frame goes to a slot; the frame is free with the last of them. */
-static int evict_shared(struct swap *s, struct err *err)
+static int evict_shared(struct swap *s, const struct vm *only, struct err *err)
 {
 	ppn_t ppn;
-	struct pmap *pmap = next_shared(s, &ppn);
+	struct pmap *pmap = next_shared(s, only, &ppn);
 	uint32_t slot;
 
 	if (!pmap || s->victim == &victim_none)
@@ -237,7 +238,7 @@ static bool settled(const struct swap *s, mpn_t mpn)
  * choose; where nothing else is left, their pages go one by one.
  */
 static __attribute__((noinline)) mpn_t evict_beside_shared(struct swap *s, mpn_t mpn,
-							   struct err *err)
+							   const struct vm *only, struct err *err)
 {
 	struct machine *m = &s->host->machine;
 	const uint64_t before = m->free;
@@ -250,20 +251,23 @@ static __attribute__((noinline)) mpn_t evict_beside_shared(struct swap *s, mpn_t
 	if (mpn_valid(mpn))
 		return evict(s, mpn, err) ? MPN_NONE : mpn;
 	while (m->free == before) {
-		if (evict_shared(s, err))
+		if (evict_shared(s, only, err))
 			return MPN_NONE;
 	}
 	return machine_take(m);
 }
 
-/* Swaps out the page that the policy picks; its frame comes back taken, or MPN_NONE. */
-static mpn_t swap_replace(void *ctx, struct vm *needy, struct err *err)
+/*
+ * Swaps out the page that the policy picks, which is aimed at `only`; its frame
+ * comes back taken, or MPN_NONE.
+ */
+static inline mpn_t swap_one(struct swap *s, const struct vm *only, struct vm *needy,
+			     struct err *err)
 {
-	struct swap *s = ctx;
 	mpn_t mpn = s->victim->pick(s->victim_state);
 
 	if (unlikely(s->host->machine.shared || s->host->screen.settle))
-		mpn = evict_beside_shared(s, mpn, err);
+		mpn = evict_beside_shared(s, mpn, only, err);
 	else if (unlikely(mpn_valid(mpn) && evict(s, mpn, err)))
 		mpn = MPN_NONE;
 	if (unlikely(!mpn_valid(mpn)))
@@ -273,17 +277,25 @@ static mpn_t swap_replace(void *ctx, struct vm *needy, struct err *err)
 	return mpn;
 }
 
-static uint32_t swap_reclaim(void *ctx, uint32_t want, struct vm *needy, struct err *err)
+static mpn_t swap_replace(void *ctx, struct vm *needy, struct err *err)
+{
+	return swap_one(ctx, NULL, needy, err);
+}
+
+static uint32_t swap_reclaim(void *ctx, uint32_t want, struct vm *only, struct vm *needy,
+			     struct err *err)
 {
 	struct swap *s = ctx;
 	uint32_t freed = 0;
 
+	victim_aim(s->victim_state, only);
 	for (; freed < want; freed++) {
-		mpn_t mpn = swap_replace(s, needy, err);
+		mpn_t mpn = swap_one(s, only, needy, err);
 		if (!mpn_valid(mpn))
 			break;
 		machine_untake(&s->host->machine, mpn);
 	}
+	victim_aim(s->victim_state, NULL);
 	return freed;
 }
 
@@ -442,6 +454,7 @@ static const struct part swap_part = {
 
 static const struct reclaimer swap_reclaimer = {
 	.policy = {"swap", "write pages that the victim policy picks to the swap area"},
+	.from = HOST_HARD,
 	.reclaim = swap_reclaim,
 	.replace = swap_replace,
 };
@@ -453,7 +466,7 @@ static int victim_start(struct swap *s, const struct pmap_part *pmaps, struct er
 
 	rng_init(&env.rng, (uint64_t)s->host->opts.seed, "swap victim", 0);
 	s->victim = v;
-	s->victim_state = calloc(1, v->state_size ? v->state_size : 1);
+	s->victim_state = calloc(1, v->state_size);
 	if (!s->victim_state || machine_track(&s->host->machine, v->track) ||
 	    (v->open && v->open(s->victim_state, &env)))
 		return err_run(err, ENOMEM, "no memory for victim policy %s", v->policy.name);

@@ -9,6 +9,8 @@
  * within it is the least recently used of all. Frames that were touched are skipped; an empty queue
  * is gathered anew. With an eighth of the frames gathered at a time, a victim costs some ten stamps
  * read in sequence.
+ * What is passed over because it is not the VM's that is wanted is wanted again
+ * when that changes; so then the queue is gathered anew, too.
  */
 #include "swap/private.h"
 
@@ -24,10 +26,11 @@
 
 struct lru_state {
 	struct victim_env env;
-	uint32_t *queue;  /* [frames] MPNs, least recently used first */
-	uint32_t head, n; /* queue[head..n) is still to be looked at */
-	uint32_t limit;	  /* order up to which frames were queued */
-	uint32_t epoch;	  /* of the stamps at that time */
+	uint32_t *queue;	     /* [frames] MPNs, least recently used first */
+	uint32_t head, n;	     /* queue[head..n) is still to be looked at */
+	uint32_t limit;		     /* order up to which frames were queued */
+	uint32_t epoch;		     /* of the stamps at that time */
+	const struct vm *queued_for; /* env.only at that time */
 };
 
 static size_t queue_bytes(const struct lru_state *s)
@@ -171,6 +174,7 @@ static void refill(struct lru_state *s, uint32_t floor, uint32_t newest)
 	gather(s, floor);
 	sort_queue(s);
 	s->epoch = m->stamp_epoch;
+	s->queued_for = s->env.only;
 }
 
 /*
@@ -211,7 +215,7 @@ static mpn_t lru_pick(void *state)
 
 	if (m->frames <= SCAN_FRAMES)
 		return scan_for_oldest(s);
-	if (s->epoch != m->stamp_epoch)
+	if (s->epoch != m->stamp_epoch || s->queued_for != s->env.only)
 		s->head = s->n;
 	mpn_t mpn = next_in_queue(s);
 	if (likely(mpn_valid(mpn)))

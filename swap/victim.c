@@ -9,6 +9,7 @@ static mpn_t none_pick(void *state)
 
 const struct victim victim_none = {
 	.policy = {"none", "never: a VM that finds no free frame fails"},
+	.state_size = sizeof(struct victim_env),
 	.pick = none_pick,
 };
 

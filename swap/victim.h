@@ -6,10 +6,11 @@
  * victim_eligible() holds, or MPN_NONE when there is none; it may be asked
  * again for the same frame if the eviction failed. mapped() and unmapped()
  * tell of every private frame that comes and goes, whoever caused it; NULL
- * where the policy does not care. `track` asks for machine.used (a byte that a
- * touch sets and the policy clears, the accessed bit of real hardware) or
- * machine.stamp (the time of the last touch); either costs the replayer a store
- * per reference.
+ * where the policy does not care. A policy's state begins with a struct
+ * victim_env, which open() fills; swap changes `only` there between picks, by
+ * victim_aim(). `track` asks for machine.used (a byte that a touch sets and the
+ * policy clears, the accessed bit of real hardware) or machine.stamp (the time
+ * of the last touch); either costs the replayer a store per reference.
  *
  * A new policy is one file like victim-random.c and one line in victims[].
  */
@@ -30,7 +31,7 @@ struct victim_env {
 struct victim {
 	struct policy policy;
 	enum frame_track track;
-	size_t state_size; /* zeroed before open */
+	size_t state_size; /* zeroed before open; at least a struct victim_env */
 	int (*open)(void *state,
 		    const struct victim_env *env); /* 0 or -ENOMEM; NULL: nothing to do */
 	void (*close)(void *state);		   /* optional */
@@ -38,6 +39,12 @@ struct victim {
 	void (*unmapped)(void *state, mpn_t mpn);  /* optional */
 	mpn_t (*pick)(void *state);		   /* required */
 };
+
+/* From now on only this VM's frames are picked; NULL: any VM's. */
+static inline void victim_aim(void *state, const struct vm *only)
+{
+	((struct victim_env *)state)->only = only;
+}
 
 /* The pmap entry of a private frame. */
 static inline pte_t *victim_entry(const struct victim_env *env, mpn_t mpn)

@@ -41,6 +41,7 @@ struct rig {
 struct rig_shape {
 	uint32_t frames, pages; /* pages of each VM */
 	bool pins, only;
+	bool aims; /* another VM's frames are wanted now and then */
 };
 
 static void rig_mapped(void *ctx, mpn_t mpn)
@@ -158,6 +159,15 @@ static inline void rig_pin(struct rig *r, size_t v, uint32_t page)
 	}
 }
 
+/* From now on any VM's frames are wanted, or one VM's. */
+static inline void rig_aim(struct rig *r)
+{
+	size_t v = rng_below(&r->rng, RIG_VMS + 1);
+
+	r->env.only = v < RIG_VMS ? r->vm[v] : NULL;
+	victim_aim(r->state, r->env.only);
+}
+
 /* A reference, mostly to few pages; now and then a drop, a pin, and time that flies. */
 static inline void rig_step(struct rig *r, struct rig_shape shape)
 {
@@ -172,12 +182,15 @@ static inline void rig_step(struct rig *r, struct rig_shape shape)
 		rig_pin(r, v, page);
 	else if (what < 42 && r->m->stamp)
 		r->m->now = (uint32_t)max_u64(r->m->now, STAMP_LIMIT - 20);
+	else if (what < 60 && shape.aims)
+		rig_aim(r);
 	else
 		rig_touch(r, v, page, rng_below(&r->rng, 3) ? ACCESS_READ : ACCESS_WRITE);
 	r->vm[v]->time_ns += rng_below(&r->rng, (uint64_t)3 << 20);
 }
 
-/* Small machines, one below and one above where lru sorts, pins, and one VM alone. */
+/* Small machines, one below and one above where lru sorts, pins, one VM alone, one after another.
+ */
 static const struct rig_shape rig_shapes[] = {
 	{.frames = 1, .pages = 3},
 	{.frames = 7, .pages = 6},
@@ -187,6 +200,8 @@ static const struct rig_shape rig_shapes[] = {
 	{.frames = 60, .pages = 50, .only = true},
 	{.frames = 160, .pages = 120, .pins = true, .only = true},
 	{.frames = RIG_FRAMES_MOST, .pages = 400, .pins = true},
+	{.frames = 60, .pages = 50, .aims = true},
+	{.frames = 400, .pages = 300, .pins = true, .aims = true},
 };
 
 /* Random steps on every shape. The twin's own state is reset by `reset`, if any. */

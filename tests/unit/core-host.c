@@ -179,12 +179,14 @@ static void a_reserve_upside_down_is_refused(void)
 }
 
 /* Gives back frames that it hoards, as many as it has. */
-static uint32_t reclaim(void *ctx, uint32_t want, struct vm *needy, struct err *err)
+static uint32_t reclaim(void *ctx, uint32_t want, struct vm *only, struct vm *needy,
+			struct err *err)
 {
 	struct witness *w = ctx;
 	uint32_t n = 0;
 
 	(void)needy;
+	CU_ASSERT_PTR_NULL(only);
 	note(w, "!");
 	w->wanted = want;
 	while (n < want && w->hoarded > 0) {
