@@ -18,7 +18,7 @@ else
 B := build
 endif
 
-FOLDERS := core pmap sharing swap tax traces experiments
+FOLDERS := core pmap balloon sharing swap tax traces experiments
 CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DBALLAST_VERSION='"$(VERSION)"'
 CFLAGS  ?= -O2 -g
 CFLAGS  += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
