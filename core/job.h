@@ -16,6 +16,7 @@
 #include "core/opt.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 struct job;
 
@@ -64,5 +65,12 @@ const char *job_where(const struct job *job, const void *options, const char *ke
  * is null. NULL only without memory.
  */
 json_t *job_json(const struct job *job);
+
+/*
+ * The job as a file: every section that exists with the keys that were set, in
+ * table order. Read back it is the same job, wherever its parts came from; but
+ * paths stay as they were given, and a value with a newline has no form.
+ */
+void job_write(const struct job *job, FILE *out);
 
 #endif
