@@ -115,34 +115,65 @@ static int list(bool json)
 	return 0;
 }
 
+static void print_miss(const json_t *e)
+{
+	const char *cause = json_string_value(json_object_get(e, "cause"));
+	const json_t *value = json_object_get(e, "value");
+	char target[64];
+
+	expect_format(e, target, sizeof target);
+	printf("  does not hold: %s: measured ", json_string_value(json_object_get(e, "name")));
+	if (json_is_null(value))
+		printf("nothing");
+	else
+		printf("%.4g", json_number_value(value));
+	printf(", expected %s (%s)\n", target, json_string_value(json_object_get(e, "source")));
+	if (cause)
+		printf("    known: %s\n", cause);
+}
+
 static void print_expectations(const json_t *told)
 {
 	const json_t *all = json_object_get(told, "expectations");
-	size_t n = json_array_size(all);
+	struct tally t = expect_tally(told);
 
-	if (n)
-		printf("  expectations: %zu of %zu hold\n", n - expect_failed(told), n);
-	for (size_t i = 0; i < n; i++) {
+	if (t.all)
+		printf("  expectations: %zu of %zu hold\n", t.all - t.failed, t.all);
+	for (size_t i = 0; i < t.all; i++) {
 		const json_t *e = json_array_get(all, i);
-		if (json_is_true(json_object_get(e, "holds")))
-			continue;
-		printf("  does not hold: %s: measured %.4g, expected %.4g +- %.4g (%s)\n",
-		       json_string_value(json_object_get(e, "what")),
-		       json_number_value(json_object_get(e, "measured")),
-		       json_number_value(json_object_get(e, "expected")),
-		       json_number_value(json_object_get(e, "within")),
-		       json_string_value(json_object_get(e, "source")));
+		if (!json_is_true(json_object_get(e, "ok")))
+			print_miss(e);
 	}
+}
+
+/* "  assumed: ...", wrapped to the width of a terminal. */
+static void print_note(const json_t *note)
+{
+	const char *kind = json_string_value(json_object_get(note, "kind")),
+		   *text = json_string_value(json_object_get(note, "text"));
+	size_t column = (size_t)printf("  %s:", kind);
+
+	while (*text) {
+		size_t word = strcspn(text, " ");
+		if (column + 1 + word > 100)
+			column = (size_t)printf("\n   ") - 1;
+		column += (size_t)printf(" %.*s", (int)word, text);
+		text += word + (text[word] == ' ');
+	}
+	putchar('\n');
 }
 
 static void print_told(const char *dir, const char *id, const json_t *told)
 {
 	const json_t *files = json_object_get(told, "files"),
+		     *notes = json_object_get(told, "notes"),
 		     *report = json_object_get(told, "report");
 
 	printf("%s: %s\n", id, json_string_value(json_object_get(told, "title")));
 	for (size_t i = 0; i < json_array_size(report); i++)
 		printf("  %s\n", json_string_value(json_array_get(report, i)));
+	for (size_t i = 0; i < json_array_size(notes); i++)
+		print_note(json_array_get(notes, i));
 	print_expectations(told);
 	for (size_t i = 0; i < json_array_size(files); i++)
 		printf("  %s/%s\n", dir, json_string_value(json_array_get(files, i)));
@@ -160,7 +191,7 @@ static int run_all(const struct reproduce_args *a, json_t *all, size_t *failed, 
 			return rc;
 		if (!a->json)
 			print_told(a->dir, a->chosen[i]->id, told);
-		*failed += expect_failed(told);
+		*failed += expect_tally(told).failed;
 	}
 	return 0;
 }

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The array of that name in told, made when it is first asked for. */
 static json_t *list(json_t *told, const char *name)
@@ -27,35 +29,133 @@ void tell(json_t *told, const char *fmt, ...)
 	json_array_append_new(list(told, "report"), json_string(line));
 }
 
+void tell_note(json_t *told, enum note kind, const char *fmt, ...)
+{
+	static const char *const kinds[] = {"calibrated", "predicted", "assumed", "not modelled"};
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	json_array_append_new(list(told, "notes"),
+			      json_pack("{s:s, s:s}", "kind", kinds[kind], "text", text));
+}
+
+void tell_job(json_t *told, const char *name, const struct job *job)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return;
+	job_write(job, out);
+	fclose(out);
+	json_array_append_new(list(told, "jobs"),
+			      json_pack("{s:s, s:s}", "name", name, "text", text));
+	free(text);
+}
+
 /* JSON knows no NAN. */
 static json_t *number(double x)
 {
 	return isfinite(x) ? json_real(round(x * 1e6) / 1e6) : json_null();
 }
 
-void expect_near(json_t *told, const char *source, double expected, double within, double measured,
+static bool holds(const struct expectation *e)
+{
+	switch (e->relation) { /* each false for NAN */
+	case EXPECT_AT_LEAST:
+		return e->value >= e->target - e->tolerance;
+	case EXPECT_AT_MOST:
+		return e->value <= e->target + e->tolerance;
+	default:
+		return fabs(e->value - e->target) <= e->tolerance;
+	}
+}
+
+static const char *const relations[] = {"near", "at least", "at most"};
+
+void expect(json_t *told, const struct expectation *e)
+{
+	char name[256];
+	bool ok = holds(e);
+
+	snprintf(name, sizeof name, "%s%s%s", e->quantity, e->when ? ", " : "",
+		 e->when ? e->when : "");
+	json_t *o = json_pack(
+		"{s:s, s:s, s:s*, s:s, s:o, s:o, s:o, s:s, s:s, s:b}", "name", name, "quantity",
+		e->quantity, "when", e->when, "relation", relations[e->relation], "value",
+		number(e->value), "target", number(e->target), "tolerance", number(e->tolerance),
+		"source", e->source, "basis", e->calibrated ? "calibrated" : "predicted", "ok", ok);
+	if (!ok && e->cause)
+		json_object_set_new(o, "cause", json_string(e->cause));
+	json_array_append_new(list(told, "expectations"), o);
+}
+
+void expect_near(json_t *told, const char *source, double target, double tolerance, double value,
 		 const char *fmt, ...)
 {
 	char what[160];
-	bool holds = fabs(measured - expected) <= within; /* false for NAN */
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof what, fmt, ap);
 	va_end(ap);
-	json_array_append_new(list(told, "expectations"),
-			      json_pack("{s:s, s:s, s:o, s:o, s:o, s:b}", "what", what, "source",
-					source, "expected", number(expected), "within",
-					number(within), "measured", number(measured), "holds",
-					holds));
+	const struct expectation e = {
+		.quantity = what,
+		.target = target,
+		.tolerance = tolerance,
+		.value = value,
+		.source = source,
+	};
+	expect(told, &e);
 }
 
-size_t expect_failed(const json_t *told)
+void expect_explain(json_t *told, const char *fmt, ...)
 {
 	const json_t *all = json_object_get(told, "expectations");
-	size_t failed = 0;
+	json_t *last = json_array_get(all, json_array_size(all) - 1);
+	char text[512];
+	va_list ap;
 
-	for (size_t i = 0; i < json_array_size(all); i++)
-		failed += !json_is_true(json_object_get(json_array_get(all, i), "holds"));
-	return failed;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (last && !json_is_true(json_object_get(last, "ok")))
+		json_object_set_new(last, "cause", json_string(text));
+}
+
+struct tally expect_tally(const json_t *told)
+{
+	const json_t *all = json_object_get(told, "expectations");
+	struct tally t = {.all = json_array_size(all)};
+
+	for (size_t i = 0; i < t.all; i++) {
+		const json_t *e = json_array_get(all, i);
+		const char *basis = json_string_value(json_object_get(e, "basis"));
+		bool failed = !json_is_true(json_object_get(e, "ok"));
+		t.failed += failed;
+		t.explained += failed && json_object_get(e, "cause");
+		t.calibrated += basis && strcmp(basis, "calibrated") == 0;
+	}
+	return t;
+}
+
+void expect_format(const json_t *e, char *buf, size_t size)
+{
+	const char *relation = json_string_value(json_object_get(e, "relation"));
+	double target = json_number_value(json_object_get(e, "target")),
+	       tolerance = json_number_value(json_object_get(e, "tolerance"));
+	const char *sign = "";
+
+	if (relation && strcmp(relation, "at least") == 0)
+		sign = ">= ";
+	else if (relation && strcmp(relation, "at most") == 0)
+		sign = "<= ";
+	if (tolerance != 0)
+		snprintf(buf, size, "%s%.4g +- %.3g", sign, target, tolerance);
+	else
+		snprintf(buf, size, "%s%.4g", sign, target);
 }

@@ -205,10 +205,10 @@ static void tell_answer(const struct result *all, json_t *told)
 	     "second,",
 	     0.9 * most, least[0]);
 	tell(told, "  sequential %.0f, idle-first %.0f, ksm %.0f.", least[1], least[2], least[3]);
-	tell(told,
-	     "Assumed: the guests (%d of %d MB, of whose pages %.0f %% are rewritten every %d s) "
-	     "and the costs.",
-	     GUESTS, PAGES / 256, 100.0 * HOT / PAGES, HOT / REWRITES);
+	tell_note(told, NOTE_ASSUMED,
+		  "The guests (%d of %d MB, of whose pages %.0f %% are rewritten every %d s) and "
+		  "the costs.",
+		  GUESTS, PAGES / 256, 100.0 * HOT / PAGES, HOT / REWRITES);
 }
 
 int sharing_scan_run(const char *dir, json_t *told, struct err *err)

@@ -94,7 +94,7 @@ sed -i 's/^10,390.8,262.1,234.2,24.6,67.0/10,390.8,262.1,234.2,24.6,77.0/' \
 "$work/build/ballast" reproduce esx-fig4 -o "$work/c" >"$work/out" 2>"$work/err"
 rc=$?
 [ $rc = 3 ] || fail "an expectation that does not hold: exit code $rc, not 3"
-grep -q 'does not hold: shared at N = 10.*expected 77' "$work/out" || fail "not told: $(cat "$work/out")"
+grep -q 'does not hold: shared, % of memory, N = 10: .*expected 77 ' "$work/out" || fail "not told: $(cat "$work/out")"
 [ -s "$work/c/esx-fig4.png" ] || fail "no figure where an expectation does not hold"
 echo '11,x' >>"$work/experiments/paper/fig4_sharing.csv"
 "$work/build/ballast" reproduce esx-fig4 -o "$work/d" >"$work/out" 2>"$work/err"
