@@ -56,7 +56,7 @@ static void drop_private(void *ctx, struct pmap *pmap, ppn_t ppn)
 	machine_put(&pmap->vm->host->machine, pte_mpn(pmap->pte[ppn.n]));
 }
 
-int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
+static int fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
 {
 	enum page_state state = pte_state(pmap->pte[ppn.n]);
 	const struct page_handler *h = &pmap->part->handler[state];
@@ -68,6 +68,46 @@ int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err
 	int rc = h->fault(h->ctx, pmap, ppn, access, err);
 	pmap->stats.faults += rc == 0 && state != PAGE_PRIVATE && state != PAGE_SHARED;
 	return rc;
+}
+
+/* The exit that a sampled page takes: no other, if the page is there with the right. */
+static int fault_sampled(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
+{
+	const struct sample_watch *watch = &pmap->part->sample;
+
+	pmap_unsample(pmap, ppn);
+	bool minor = pmap->pte[ppn.n] >> access & 1;
+	int rc = minor ? 0 : fault(pmap, ppn, access, err);
+	if (rc) {
+		pmap_sample(pmap, ppn);
+		return rc;
+	}
+	if (watch->touched)
+		watch->touched(watch->ctx, pmap, ppn, minor);
+	return 0;
+}
+
+int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
+{
+	if (unlikely(pmap->pte[ppn.n] & PTE_SAMPLED))
+		return fault_sampled(pmap, ppn, access, err);
+	return fault(pmap, ppn, access, err);
+}
+
+void pmap_sample(struct pmap *pmap, ppn_t ppn)
+{
+	pmap->pte[ppn.n] = (pmap->pte[ppn.n] & ~(PTE_R | PTE_W)) | PTE_SAMPLED;
+}
+
+void pmap_unsample(struct pmap *pmap, ppn_t ppn)
+{
+	pte_t e = pmap->pte[ppn.n];
+	pte_t rights = pte_state(e) == PAGE_PRIVATE  ? PTE_R | PTE_W
+		       : pte_state(e) == PAGE_SHARED ? PTE_R
+						     : 0;
+
+	if (e & PTE_SAMPLED)
+		pmap->pte[ppn.n] = (e & ~PTE_SAMPLED) | rights;
 }
 
 static void set_state(struct pmap *pmap, ppn_t ppn, pte_t entry)
@@ -83,7 +123,7 @@ void pmap_map_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn)
 	struct machine *m = &pmap->vm->host->machine;
 
 	assert(pte_state(e) == PAGE_PRIVATE);
-	set_state(pmap, ppn, pte_make(PAGE_SHARED, mpn.n, (e & PTE_LASTING) | PTE_R));
+	set_state(pmap, ppn, pte_make(PAGE_SHARED, mpn.n, pte_allow(e & PTE_LASTING, PTE_R)));
 	if (mpn_eq(pte_mpn(e), mpn))
 		machine_share(m, mpn);
 	else
@@ -96,7 +136,8 @@ void pmap_break_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn)
 	struct machine *m = &pmap->vm->host->machine;
 
 	assert(pte_state(e) == PAGE_SHARED);
-	set_state(pmap, ppn, pte_make(PAGE_PRIVATE, mpn.n, (e & PTE_LASTING) | PTE_R | PTE_W));
+	set_state(pmap, ppn,
+		  pte_make(PAGE_PRIVATE, mpn.n, pte_allow(e & PTE_LASTING, PTE_R | PTE_W)));
 	if (mpn_eq(pte_mpn(e), mpn))
 		machine_unshare(m, mpn, pmap->vm->id, ppn);
 	else
@@ -119,7 +160,8 @@ void pmap_drop(struct pmap *pmap, ppn_t ppn)
 
 	if (h->drop)
 		h->drop(h->ctx, pmap, ppn);
-	set_state(pmap, ppn, pte_make(PAGE_UNBACKED, 0, PTE_LOGGED));
+	set_state(pmap, ppn,
+		  pte_make(PAGE_UNBACKED, 0, (pmap->pte[ppn.n] & PTE_SAMPLED) | PTE_LOGGED));
 }
 
 int pmap_set_content(struct pmap *pmap, ppn_t ppn, uint64_t id, struct err *err)
@@ -218,6 +260,10 @@ static size_t audit_page(const struct pmap *pmap, uint32_t ppn, FILE *out)
 	pte_t e = pmap->pte[ppn];
 	bool rights = e & (PTE_R | PTE_W);
 
+	if (rights && (e & PTE_SAMPLED)) {
+		fprintf(out, "pmap: vm %s page %u is sampled and may be touched\n", vm->name, ppn);
+		return 1;
+	}
 	if (pte_state(e) == PAGE_PRIVATE) {
 		const struct frame *f = &m->frame[pte_value(e)];
 		if (pte_value(e) < m->frames && f->refs == 1 && f->vm == vm->id && f->ppn == ppn)

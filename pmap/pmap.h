@@ -23,8 +23,9 @@
  * content id. A first frame comes CHANGED; the note is its reader's. All but
  * DIRTY outlive the frame: they stay while a page is swapped out. What victim
  * policies know of use is kept by frame (machine.used, machine.stamp): it dies
- * with the frame, and a hand that sweeps the frames finds it in order. One host,
- * one thread.
+ * with the frame, and a hand that sweeps the frames finds it in order. SAMPLED
+ * takes R and W from a page, whatever it becomes, until its next touch, which
+ * therefore comes here (section 5.3). One host, one thread.
  */
 #ifndef BALLAST_PMAP_PMAP_H
 #define BALLAST_PMAP_PMAP_H
@@ -38,18 +39,20 @@ enum access { ACCESS_READ = 0, ACCESS_WRITE = 1 };
 #define PTE_R	     (UINT64_C(1) << ACCESS_READ)
 #define PTE_W	     (UINT64_C(1) << ACCESS_WRITE)
 #define PTE_ACCESSED (UINT64_C(1) << 16)
-#define PTE_DIRTY    (UINT64_C(1) << 18)
-#define PTE_CHANGED  (UINT64_C(1) << 19)
-#define PTE_LOGGED   (UINT64_C(1) << 20)
-#define PTE_PINNED   (UINT64_C(1) << 21) /* must keep its frame: no victim */
-#define PTE_UNNAMED  (UINT64_C(1) << 22) /* written with who knows what: its content id is void */
-#define PTE_RECENT   (UINT64_C(1) << 23)
+#define PTE_SAMPLED  (UINT64_C(1) << 17) /* its next touch is reported; neither R nor W till then  \
+					  */
+#define PTE_DIRTY   (UINT64_C(1) << 18)
+#define PTE_CHANGED (UINT64_C(1) << 19)
+#define PTE_LOGGED  (UINT64_C(1) << 20)
+#define PTE_PINNED  (UINT64_C(1) << 21) /* must keep its frame: no victim */
+#define PTE_UNNAMED (UINT64_C(1) << 22) /* written with who knows what: its content id is void */
+#define PTE_RECENT  (UINT64_C(1) << 23)
 
 #define PTE_NOTE_SHIFT 27
 #define PTE_NOTE_MASK  (UINT64_C(31) << PTE_NOTE_SHIFT)
 
 #define PTE_STORE   (PTE_DIRTY | PTE_CHANGED | PTE_LOGGED | PTE_UNNAMED | PTE_RECENT)
-#define PTE_LASTING (PTE_ACCESSED | (PTE_STORE & ~PTE_DIRTY) | PTE_NOTE_MASK)
+#define PTE_LASTING (PTE_ACCESSED | PTE_SAMPLED | (PTE_STORE & ~PTE_DIRTY) | PTE_NOTE_MASK)
 
 /* What a PPN is. Closed: every switch over it names all. */
 enum page_state {
@@ -94,6 +97,12 @@ static inline pte_t pte_make(enum page_state state, uint32_t value, pte_t flags)
 	return (pte_t)value << PTE_VALUE_SHIFT | (pte_t)state << PTE_STATE_SHIFT | flags;
 }
 
+/* The rights go to an entry unless it is sampled. */
+static inline pte_t pte_allow(pte_t e, pte_t rights)
+{
+	return e & PTE_SAMPLED ? e : e | rights;
+}
+
 struct pmap_stats {
 	uint64_t faults;     /* touches of a page without a frame */
 	uint64_t zero_fills; /* of them, first touches: a zeroed frame was handed out */
@@ -121,11 +130,22 @@ struct page_handler {
 	void *ctx;
 };
 
+/*
+ * Told of the first touch of a sampled page, which is no longer sampled then,
+ * when the page is there. minor: being sampled was all that the touch failed
+ * for. It must not sample that page again, or the touch would never succeed.
+ */
+struct sample_watch {
+	void (*touched)(void *ctx, struct pmap *pmap, ppn_t ppn, bool minor);
+	void *ctx;
+};
+
 /* The pmaps of one host: a part of it, and the handlers of its states. */
 struct pmap_part {
 	struct host *host;
 	pte_t **pte; /* [vms] each VM's entries, by id */
 	struct page_handler handler[PAGE_STATES];
+	struct sample_watch sample; /* at most one; touched may be NULL */
 };
 
 /* A translation mode: how a guest's references become pmap entries. */
@@ -181,7 +201,7 @@ static inline void pmap_map_private(struct pmap *pmap, ppn_t ppn, mpn_t mpn, enu
 
 	pmap->count[was]--;
 	pmap->count[PAGE_PRIVATE]++;
-	pmap->pte[ppn.n] = pte_make(PAGE_PRIVATE, mpn.n, kept | PTE_R | PTE_W);
+	pmap->pte[ppn.n] = pte_make(PAGE_PRIVATE, mpn.n, pte_allow(kept, PTE_R | PTE_W));
 	machine_own(&pmap->vm->host->machine, mpn, pmap->vm->id, ppn);
 }
 
@@ -217,6 +237,14 @@ void pmap_break_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn);
 
 /* A SHARED page gives its frame up, through the handler's drop, for another state and value. */
 void pmap_unmap_shared(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value);
+
+/*
+ * Samples a page, in whatever state: it stays so, through swapping, sharing and
+ * dropping, until its next touch or until the sample is taken back. Neither
+ * call is a touch; each changes nothing where it has been made already.
+ */
+void pmap_sample(struct pmap *pmap, ppn_t ppn);
+void pmap_unsample(struct pmap *pmap, ppn_t ppn);
 
 /* Forgets the page: it reads as zero from now on. Whatever it held is freed. */
 void pmap_drop(struct pmap *pmap, ppn_t ppn);

@@ -6,6 +6,7 @@
  * model is an array of content ids and shares no code with the manager.
  */
 #include "host.h"
+#include "sampled.h"
 
 #include "core/oracle.h"
 #include "core/rng.h"
@@ -22,6 +23,7 @@
 
 struct model {
 	struct test_host t;
+	struct sampled sampled;
 	struct oracle *oracle;
 	struct rng rng;
 	struct vm *vm[VMS_MOST];
@@ -103,6 +105,7 @@ static void step(struct model *md)
 	uint32_t page = (uint32_t)rng_below(&md->rng, md->vm[v]->pages);
 	unsigned what = (unsigned)rng_below(&md->rng, 1000);
 
+	sampled_step(&md->sampled, md->vm[v]);
 	if (what < 450) {
 		CU_ASSERT_FATAL(md->unknown[v][page] ||
 				test_reads_as(md->vm[v], page, md->id[v][page]));
@@ -172,6 +175,7 @@ static void check_all(struct model *md)
 	for (size_t v = 0; v < md->vms; v++) {
 		if (md->vm[v]->state != VM_RUNNING)
 			continue;
+		sampled_check(&md->sampled, md->vm[v]);
 		for (uint32_t i = 0; i < md->vm[v]->pages; i++) {
 			if (!md->unknown[v][i])
 				continue;
@@ -201,6 +205,7 @@ static void run(const char *scan, const char *backing, const char *victim, uint6
 						 .scan = scan,
 						 .seed = seed});
 	md.t.sharing->hash_mask = hash_mask;
+	sampled_start(&md.sampled, &md.t, seed);
 	CU_ASSERT_EQUAL_FATAL(oracle_new(&md.oracle), 0);
 	add_vm(&md, 100);
 	add_vm(&md, 61);
@@ -232,6 +237,8 @@ static void run(const char *scan, const char *backing, const char *victim, uint6
 	CU_ASSERT_TRUE(st->copied > STEPS / 100);
 	CU_ASSERT_TRUE(st->dropped > STEPS / 1000);
 	CU_ASSERT_TRUE(st->settled > 0);
+	CU_ASSERT_TRUE(md.sampled.minor > STEPS / 300);
+	CU_ASSERT_TRUE(md.sampled.touched > md.sampled.minor + STEPS / 1000);
 	test_host_free(&md.t);
 	oracle_free(md.oracle);
 }

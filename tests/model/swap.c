@@ -5,6 +5,7 @@
  * content ids and one of flags, and shares no code with the manager.
  */
 #include "host.h"
+#include "sampled.h"
 
 #include "core/oracle.h"
 #include "core/rng.h"
@@ -20,6 +21,7 @@
 
 struct model {
 	struct test_host t;
+	struct sampled sampled;
 	struct oracle *oracle;
 	struct rng rng;
 	struct vm *vm[VMS_MOST];
@@ -106,6 +108,7 @@ static void step(struct model *md)
 	uint32_t page = random_page(md, v);
 	unsigned what = (unsigned)rng_below(&md->rng, 1000);
 
+	sampled_step(&md->sampled, md->vm[v]);
 	if (what < 550) {
 		CU_ASSERT_FATAL(test_reads_as(md->vm[v], page, md->id[v][page]));
 	} else if (what < 600) { /* a write that changes no byte still is one */
@@ -149,6 +152,7 @@ static void check_all(struct model *md)
 		struct vm *vm = md->vm[v];
 		if (vm->state != VM_RUNNING)
 			continue;
+		sampled_check(&md->sampled, vm);
 		CU_ASSERT_EQUAL_FATAL(oracle_check(md->oracle, vm, read_page, stdout, &err), 0);
 		pmap_harvest_dirty(vm->pmap, (ppn_t){0}, vm->pages, note_logged, md->logged[v]);
 		for (uint32_t i = 0; i < vm->pages; i++)
@@ -173,6 +177,7 @@ static void run(const char *victim, const char *thresholds, const char *backing)
 						 .thresholds = thresholds,
 						 .tau_ns = 1000,
 						 .seed = seed});
+	sampled_start(&md.sampled, &md.t, seed);
 	CU_ASSERT_EQUAL_FATAL(oracle_new(&md.oracle), 0);
 	add_vm(&md, 200);
 	add_vm(&md, 61);
@@ -192,6 +197,8 @@ static void run(const char *victim, const char *thresholds, const char *backing)
 	}
 	CU_ASSERT_EQUAL(md.t.host->stats.vm_failed, md.failures);
 	CU_ASSERT_TRUE(md.t.host->stats.reclaims > STEPS / 50);
+	CU_ASSERT_TRUE(md.sampled.minor > STEPS / 300);
+	CU_ASSERT_TRUE(md.sampled.touched > md.sampled.minor + STEPS / 1000);
 	test_host_free(&md.t);
 	oracle_free(md.oracle);
 }

@@ -179,6 +179,90 @@ static void harvests_find_what_was_touched(void)
 	test_host_free(&t);
 }
 
+/* What each touch of a sampled page is worth, in time, and whom it is told. */
+struct told {
+	uint32_t n, minor, page;
+};
+
+static void tell(void *ctx, struct pmap *pmap, ppn_t ppn, bool minor)
+{
+	struct told *told = ctx;
+
+	CU_ASSERT_FALSE(pmap_peek(pmap, ppn) & PTE_SAMPLED);
+	told->n++;
+	told->minor += minor;
+	told->page = ppn.n;
+}
+
+static void sampled_pages_report_their_next_touch(void)
+{
+	struct told told = {0};
+	struct test_host t;
+
+	test_host_new(&t, (struct test_shape){.frames = 2, .victim = "fifo", .read_ns = 7000});
+	t.pmaps->sample = (struct sample_watch){tell, &told};
+	struct vm *vm = test_vm(&t, "a", 4);
+	test_hit(vm, 0, ACCESS_WRITE);
+	uint64_t then = vm->time_ns;
+	pmap_sample(vm->pmap, (ppn_t){0});
+	pmap_sample(vm->pmap, (ppn_t){0}); /* once more changes nothing */
+	expect(vm, 0, PAGE_PRIVATE, PTE_ACCESSED | PTE_STORE);
+	CU_ASSERT_EQUAL(test_audit(&t), 0);
+	test_hit(vm, 0, ACCESS_READ);
+	expect(vm, 0, PAGE_PRIVATE, PTE_R | PTE_W | PTE_ACCESSED | PTE_STORE);
+	CU_ASSERT_EQUAL(told.n, 1);
+	CU_ASSERT_EQUAL(told.minor, 1);
+	test_hit(vm, 0, ACCESS_WRITE);
+	CU_ASSERT_EQUAL(told.n, 1);
+	CU_ASSERT_EQUAL(vm->time_ns, then); /* what a minor fault costs is the watcher's */
+	CU_ASSERT_EQUAL(test_stat(&vm->stats, "faults"), 1);
+	pmap_sample(vm->pmap, (ppn_t){0});
+	pmap_unsample(vm->pmap, (ppn_t){0});
+	pmap_unsample(vm->pmap, (ppn_t){0});
+	expect(vm, 0, PAGE_PRIVATE, PTE_R | PTE_W | PTE_ACCESSED | PTE_STORE);
+	pmap_sample(vm->pmap, (ppn_t){0});
+	pmap_sample(vm->pmap, (ppn_t){3}); /* never touched yet */
+	test_hit(vm, 1, ACCESS_READ);
+	test_hit(vm, 2, ACCESS_READ); /* page 0 goes */
+	CU_ASSERT_EQUAL(told.n, 1);
+	expect(vm, 0, PAGE_SWAPPED, PTE_ACCESSED | (PTE_STORE & ~PTE_DIRTY));
+	CU_ASSERT_TRUE(test_entry(vm, 0) & PTE_SAMPLED);
+	pmap_drop(vm->pmap, (ppn_t){0});
+	CU_ASSERT_TRUE(test_entry(vm, 0) & PTE_SAMPLED);
+	test_hit(vm, 0, ACCESS_READ); /* and comes: no minor fault, but a touch */
+	CU_ASSERT_EQUAL(told.n, 2);
+	CU_ASSERT_EQUAL(told.page, 0);
+	test_hit(vm, 3, ACCESS_WRITE);
+	CU_ASSERT_EQUAL(told.n, 3);
+	CU_ASSERT_EQUAL(told.page, 3);
+	CU_ASSERT_EQUAL(told.minor, 1);
+	CU_ASSERT_EQUAL(vm->time_ns, 5 * (1000 + 300));
+	CU_ASSERT_EQUAL(test_audit(&t), 0);
+	vm->pmap->pte[3] |= PTE_SAMPLED; /* and may be touched all the same */
+	CU_ASSERT_EQUAL(test_audit_quietly(&t), 1);
+	vm->pmap->pte[3] &= ~PTE_SAMPLED;
+	test_host_free(&t);
+}
+
+/* A touch that fails leaves the page sampled, and is none. */
+static void failed_touches_are_not_reported(void)
+{
+	struct told told = {0};
+	struct test_host t;
+	struct err err;
+
+	test_host_new(&t, (struct test_shape){.frames = 1, .victim = "none"});
+	t.pmaps->sample = (struct sample_watch){tell, &told};
+	struct vm *vm = test_vm(&t, "a", 2);
+	test_hit(vm, 0, ACCESS_READ);
+	pmap_sample(vm->pmap, (ppn_t){1});
+	pte_t before = test_entry(vm, 1);
+	CU_ASSERT_EQUAL(pmap_touch(vm->pmap, (ppn_t){1}, ACCESS_READ, &err), -ENOMEM);
+	CU_ASSERT_EQUAL(test_entry(vm, 1), before);
+	CU_ASSERT_EQUAL(told.n, 0);
+	test_host_free(&t);
+}
+
 /* A state of another part: its handler is asked, and without one the VM is told. */
 static int pops;
 
@@ -278,4 +362,6 @@ TESTS("pmap/pmap", {"entries", entries_hold_what_they_are_made_of},
       {"touches", touches_set_bits_by_their_kind}, {"lasting flags", lasting_flags_survive_swap},
       {"drop", dropped_pages_read_as_zero}, {"contents", contents_are_a_write},
       {"harvest", harvests_find_what_was_touched}, {"handlers", states_have_handlers},
+      {"sampled pages", sampled_pages_report_their_next_touch},
+      {"failed touches", failed_touches_are_not_reported},
       {"audit finds damage", the_audit_finds_damage}, {"metered", entries_are_metered})
