@@ -18,6 +18,7 @@ int machine_init(struct machine *m, struct meter *meter, const struct backing *b
 	memset(m, 0, sizeof *m);
 	m->meter = meter;
 	m->backing = backing;
+	m->tell_left = backing->left != NULL;
 	m->frames = m->free = frames;
 	if (low_frames > frames)
 		low_frames = frames;
@@ -108,6 +109,8 @@ static void end_shared(struct machine *m, mpn_t mpn)
 	m->shared--;
 	if (m->stamp)
 		m->stamp[mpn.n] = STAMP_FREE;
+	if (m->tell_left)
+		m->backing->left(m, mpn, m->frame[mpn.n]);
 }
 
 void machine_unshare(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn)

@@ -14,7 +14,8 @@
  * What a frame's page contains is the backing's business: `ids` keeps a 64-bit
  * content id per frame and no bytes, `ram` keeps real bytes. A content id
  * names a whole page: 0 is the zero page, any other stands for
- * content_expand() of it. One host, one thread.
+ * content_expand() of it. Where bytes lie by what the frame is (live guests),
+ * the backing is told before and after that changes. One host, one thread.
  */
 #ifndef BALLAST_CORE_MACHINE_H
 #define BALLAST_CORE_MACHINE_H
@@ -84,12 +85,19 @@ struct machine {
 	struct zone zone[ZONE_COUNT];
 	const struct backing *backing;
 	uint64_t *ids;	/* ids: content id per frame, NULL until one is not 0 */
-	uint8_t *bytes; /* ram: frames * PAGE_SIZE */
+	uint8_t *bytes; /* where pages have bytes: their start */
+	void *store;	/* the backing's own */
 	struct frame_watch watch;
+	bool tell_left; /* backing->left is there */
 	struct meter *meter;
 };
 
-/* A place for page contents. All hooks are required; bytes returns NULL without bytes. */
+/*
+ * A place for page contents. bytes returns NULL without bytes. The last four
+ * hooks are optional, for bytes that lie by what their frame is: those of a
+ * page of its own with the page (of a taken frame: the page that machine_aim()
+ * said), those of a shared frame with the frame.
+ */
 struct backing {
 	struct policy policy;
 	int (*open)(struct machine *m); /* 0 or -ENOMEM */
@@ -99,6 +107,13 @@ struct backing {
 	int (*set)(struct machine *m, mpn_t mpn, uint64_t id); /* the whole page; 0 or -ENOMEM */
 	bool (*holds)(const struct machine *m, mpn_t mpn, uint64_t id);
 	uint8_t *(*bytes)(const struct machine *m, mpn_t mpn);
+	/* The frame, used, is about to become `next`: its bytes are put there too. */
+	void (*place)(struct machine *m, mpn_t mpn, struct frame next);
+	/* The frame's bytes are of no use any more where they lay while it was `was`. */
+	void (*left)(struct machine *m, mpn_t mpn, struct frame was);
+	/* A private frame's guest may not write from now on, until thaw, or a write is let pass. */
+	void (*freeze)(struct machine *m, mpn_t mpn);
+	void (*thaw)(struct machine *m, mpn_t mpn);
 };
 
 extern const struct policy *const backings[]; /* ids, ram */
@@ -132,6 +147,32 @@ MUST_CHECK int machine_renew_stamps(struct machine *m);
 static inline struct zone *machine_zone(struct machine *m, mpn_t mpn)
 {
 	return &m->zone[mpn.n >= m->zone[ZONE_HIGH].first];
+}
+
+/* A taken frame, not owned yet, is going to be filled for that page. */
+static inline void machine_aim(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn)
+{
+	m->frame[mpn.n] = (struct frame){ppn.n, vm, 0};
+}
+
+/* A shared frame is about to become private to (vm, ppn), or a private one shared. */
+static inline void machine_place(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn)
+{
+	if (unlikely(m->backing->place != NULL))
+		m->backing->place(m, mpn, (struct frame){ppn.n, vm, 1});
+}
+
+/* Around what relies on a page's bytes: a guest that runs meanwhile is kept from writing. */
+static inline void machine_freeze(struct machine *m, mpn_t mpn)
+{
+	if (unlikely(m->backing->freeze != NULL))
+		m->backing->freeze(m, mpn);
+}
+
+static inline void machine_thaw(struct machine *m, mpn_t mpn)
+{
+	if (unlikely(m->backing->thaw != NULL))
+		m->backing->thaw(m, mpn);
 }
 
 /* Takes a free frame, high zone first, unowned and not zeroed; MPN_NONE if none is free. */
@@ -181,6 +222,8 @@ static inline void machine_disown(struct machine *m, mpn_t mpn)
 	m->private_frames--;
 	if (m->stamp)
 		m->stamp[mpn.n] = STAMP_FREE;
+	if (unlikely(m->tell_left))
+		m->backing->left(m, mpn, m->frame[mpn.n]);
 }
 
 /* Frees a private frame. */

@@ -42,6 +42,7 @@ static int fault_unbacked(void *ctx, struct pmap *pmap, ppn_t ppn, enum access a
 	int rc = host_take_frame(host, pmap->vm, &mpn, err);
 	if (rc)
 		return rc;
+	machine_aim(&host->machine, mpn, pmap->vm->id, ppn);
 	host->machine.backing->zero(&host->machine, mpn);
 	pmap->pte[ppn.n] |= PTE_CHANGED | PTE_RECENT;
 	pmap_map_private(pmap, ppn, mpn, PAGE_UNBACKED);
@@ -123,6 +124,8 @@ void pmap_map_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn)
 	struct machine *m = &pmap->vm->host->machine;
 
 	assert(pte_state(e) == PAGE_PRIVATE);
+	if (mpn_eq(pte_mpn(e), mpn))
+		machine_place(m, mpn, FRAME_SHARED, ppn);
 	set_state(pmap, ppn, pte_make(PAGE_SHARED, mpn.n, pte_allow(e & PTE_LASTING, PTE_R)));
 	if (mpn_eq(pte_mpn(e), mpn))
 		machine_share(m, mpn);
@@ -136,6 +139,8 @@ void pmap_break_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn)
 	struct machine *m = &pmap->vm->host->machine;
 
 	assert(pte_state(e) == PAGE_SHARED);
+	if (mpn_eq(pte_mpn(e), mpn))
+		machine_place(m, mpn, pmap->vm->id, ppn);
 	set_state(pmap, ppn,
 		  pte_make(PAGE_PRIVATE, mpn.n, pte_allow(e & PTE_LASTING, PTE_R | PTE_W)));
 	if (mpn_eq(pte_mpn(e), mpn))

@@ -39,8 +39,9 @@ enum access { ACCESS_READ = 0, ACCESS_WRITE = 1 };
 #define PTE_R	     (UINT64_C(1) << ACCESS_READ)
 #define PTE_W	     (UINT64_C(1) << ACCESS_WRITE)
 #define PTE_ACCESSED (UINT64_C(1) << 16)
-#define PTE_SAMPLED  (UINT64_C(1) << 17) /* its next touch is reported; neither R nor W till then  \
-					  */
+#define PTE_SAMPLED                                                                                \
+	(UINT64_C(1) << 17) /* its next touch is reported; neither R nor W till then               \
+			     */
 #define PTE_DIRTY   (UINT64_C(1) << 18)
 #define PTE_CHANGED (UINT64_C(1) << 19)
 #define PTE_LOGGED  (UINT64_C(1) << 20)
@@ -111,6 +112,7 @@ struct pmap_stats {
 struct pmap {
 	pte_t *pte; /* [pages] */
 	uint32_t pages;
+	pte_t blind; /* PTE_STORE if the guest's writes are not all seen: set, it stays set */
 	struct vm *vm;
 	const struct pmap_part *part;
 	uint64_t count[PAGE_STATES]; /* PPNs per state; the sum is pages */

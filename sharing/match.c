@@ -20,12 +20,12 @@ static pte_t note_of(uint64_t hash48)
 	return (hash48 >> (HASH_BITS - 5)) << PTE_NOTE_SHIFT;
 }
 
-/* The page is known, as what it is now, until it is written. */
+/* The page is known, as what it is now, until it is written; at no time if writes go unseen. */
 static void know(struct pmap *pmap, ppn_t ppn, uint64_t hash48)
 {
 	pte_t *e = &pmap->pte[ppn.n];
 
-	*e = (*e & ~(PTE_CHANGED | PTE_NOTE_MASK)) | note_of(hash48);
+	*e = (*e & ~((PTE_CHANGED & ~pmap->blind) | PTE_NOTE_MASK)) | note_of(hash48);
 }
 
 static struct pmap *hint_pmap(const struct sharing *s, const struct hash_frame *e)
@@ -80,11 +80,29 @@ static void leave_hint(struct sharing *s, struct pmap *pmap, ppn_t ppn, uint64_t
 		know(pmap, ppn, hash48);
 }
 
+/* Frames found equal stay frozen, for they come to be shared. */
 static bool compare(struct sharing *s, mpn_t a, mpn_t b)
 {
+	struct machine *m = &s->host->machine;
+
 	s->stats.compared++;
 	spend(s, &s->stats.compare_ns, s->opts.compare_time);
-	return page_equal(s, a, b);
+	machine_freeze(m, a);
+	machine_freeze(m, b);
+	if (page_equal(s, a, b))
+		return true;
+	machine_thaw(m, a);
+	machine_thaw(m, b);
+	return false;
+}
+
+static bool zero_still(struct sharing *s, mpn_t mpn)
+{
+	machine_freeze(&s->host->machine, mpn);
+	if (page_is_zero(s, mpn))
+		return true;
+	machine_thaw(&s->host->machine, mpn);
+	return false;
 }
 
 /*
@@ -184,7 +202,7 @@ bool match(struct sharing *s, struct pmap *pmap, ppn_t ppn, uint64_t hash, bool 
 	const uint64_t hash48 = table_hash(hash);
 
 	spend(s, &s->stats.probe_ns, s->opts.probe_time);
-	if (hash == g->zero_hash && page_is_zero(s, pte_mpn(pmap_peek(pmap, ppn))))
+	if (hash == g->zero_hash && zero_still(s, pte_mpn(pmap_peek(pmap, ppn))))
 		return share_zero(s, pmap, ppn);
 	uint32_t at = find(s, group, hash48, *table_head(&s->table, hash48));
 	while (at) {

@@ -110,6 +110,7 @@ int share_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access, str
 		return pmap_fault(pmap, ppn, access, err);
 	}
 	bool zero = is_zero_frame(s, pmap, shared);
+	machine_aim(m, own, pmap->vm->id, ppn);
 	fill(s, pmap, own, shared, zero);
 	leave(s, shared);
 	broken(s, pmap, ppn, own, zero);

@@ -174,6 +174,7 @@ static inline int evict(struct swap *s, mpn_t mpn, struct err *err)
 	bool write = none | dirty;
 	int rc = 0;
 
+	machine_freeze(&s->host->machine, mpn);
 	if (unlikely(none | (dirty & (s->area.empty != 0))))
 		rc = store_anew(s, mpn, &slot, err);
 	else if (write & !area_bare(&s->area, &s->host->machine))
@@ -311,6 +312,7 @@ static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access acces
 	int rc = host_take_frame(s->host, pmap->vm, &mpn, err);
 	if (rc)
 		return rc;
+	machine_aim(&s->host->machine, mpn, pmap->vm->id, ppn);
 	if (!area_bare(&s->area, &s->host->machine))
 		rc = area_load(&s->area, slot, &s->host->machine, mpn, err);
 	if (unlikely(rc)) {

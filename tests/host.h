@@ -20,6 +20,7 @@
 struct test_shape {
 	uint32_t frames, low_frames, slots;
 	const char *backing, *thresholds, *victim, *scan;
+	const struct backing *store; /* instead of a backing by name */
 	const struct os_io *io;
 	uint64_t seed, audit_ns, read_ns, write_ns, tau_ns;
 	bool no_swap; /* a machine and pmaps alone */
@@ -51,7 +52,7 @@ static inline int test_host_open(struct test_host *t, struct test_shape s, struc
 	struct host_opts opts = {
 		.frames = s.frames ? s.frames : 16,
 		.low_memory = (uint64_t)s.low_frames * PAGE_SIZE,
-		.backing = test_policy(backings, s.backing, "ids"),
+		.backing = s.store ? &s.store->policy : test_policy(backings, s.backing, "ids"),
 		.thresholds = test_policy(thresholds_list, s.thresholds, "none"),
 		.reserve_low = 0.04,
 		.reserve_high = 0.06,

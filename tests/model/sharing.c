@@ -5,6 +5,7 @@
  * page is compared with what was last written to it, every count recounted. The
  * model is an array of content ids and shares no code with the manager.
  */
+#include "apart.h"
 #include "host.h"
 #include "sampled.h"
 
@@ -192,6 +193,7 @@ static void run(const char *scan, const char *backing, const char *victim, uint6
 {
 	static struct model md;
 	uint64_t seed = test_seed(20021209);
+	bool apart = strcmp(backing, "apart") == 0;
 
 	printf("  %s, %s, %s, hash mask %llx\n", scan, backing, victim,
 	       (unsigned long long)hash_mask);
@@ -200,7 +202,8 @@ static void run(const char *scan, const char *backing, const char *victim, uint6
 	test_host_new(&md.t, (struct test_shape){.frames = FRAMES,
 						 .low_frames = 40,
 						 .slots = 1200,
-						 .backing = backing,
+						 .backing = apart ? NULL : backing,
+						 .store = apart ? &backing_apart : NULL,
 						 .victim = victim,
 						 .scan = scan,
 						 .seed = seed});
@@ -281,6 +284,17 @@ static void collisions_ram(void)
 	run("sequential", "ram", "random", FEW);
 }
 
+static void random_apart(void)
+{
+	run("random", "apart", "random", WHOLE);
+}
+
+static void collisions_apart(void)
+{
+	run("sequential", "apart", "clock", FEW);
+}
+
 TESTS("sharing model", {"random, ids", random_ids}, {"random, ram", random_ram},
       {"sequential, ids", sequential_ids}, {"idle-first, ids", idle_first_ids},
-      {"ksm, ram", ksm_ram}, {"ksm, ids", ksm_ids}, {"forced collisions, ram", collisions_ram})
+      {"ksm, ram", ksm_ram}, {"ksm, ids", ksm_ids}, {"forced collisions, ram", collisions_ram},
+      {"random, bytes apart", random_apart}, {"forced collisions, bytes apart", collisions_apart})
