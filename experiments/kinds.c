@@ -5,11 +5,12 @@
 #include "sharing/sharing.h"
 #include "swap/swap.h"
 #include "tax/alloc.h"
+#include "tax/sample.h"
 #include "traces/traces.h"
 
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	&host_section, &cost_section, &share_section, &swap_section,
+	&host_section, &cost_section, &share_section, &swap_section, &sample_section,
 	&run_section,  &gen_section,  &vm_section,    NULL,
 };
 
@@ -17,6 +18,7 @@ const struct kind kinds[] = {
 	/* One line per kind of policy. */
 	{"victim", "which page loses its frame (swap.victim)", victims},
 	{"scan", "which page is looked at for sharing (share.scan)", scans},
+	{"sampler", "how the pages that a VM uses are estimated (sample.sampler)", samplers},
 	{"alloc", "how memory is divided among VMs (ballast alloc --policy)", allocators},
 	{"thresholds", "when frames are reclaimed (host.thresholds)", thresholds_list},
 	{"backing", "where page contents live (host.backing)", backings},

@@ -13,6 +13,7 @@ struct run {
 	struct host *host;
 	struct sharing *sharing; /* NULL: share.scan = none */
 	struct swap *swap;
+	struct sampling *sampling; /* NULL: nobody looks */
 	struct oracle *oracle;
 	struct recording *recording;
 	json_t *summary;	/* as the run ended */
@@ -198,7 +199,11 @@ static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
 			  err);
 	if (rc)
 		return rc;
-	return swap_open(run->host, pmaps, swap, (uint32_t)slots, &os_io, &run->swap, err);
+	rc = swap_open(run->host, pmaps, swap, (uint32_t)slots, &os_io, &run->swap, err);
+	if (rc)
+		return rc;
+	return sampling_open(run->host, pmaps, job_section(run->job, &sample_section),
+			     &run->sampling, err);
 }
 
 static int add_vm(struct run *run, size_t i, uint32_t pages, struct err *err)

@@ -14,6 +14,7 @@
 #include "experiments/sections.h"
 #include "sharing/sharing.h"
 #include "swap/swap.h"
+#include "tax/sample.h"
 #include "traces/replay.h"
 
 struct run;

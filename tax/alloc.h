@@ -28,11 +28,23 @@
 #define ALLOC_PAGES_MAX	 (UINT64_C(1) << 36) /* of one VM: 256 TiB */
 #define ALLOC_CLAIMS_MAX (1u << 20)
 
+/*
+ * What a VM would miss by its memory: misses[i] of them, in a time that is the
+ * same for all claims, with i * step pages; they never rise with i. Beyond the
+ * last point nothing changes.
+ */
+struct miss_curve {
+	uint32_t n;    /* points; at least 1 */
+	uint64_t step; /* pages; at least 1 */
+	const uint64_t *misses;
+};
+
 struct claim {
-	uint64_t min, max; /* pages; min <= max <= ALLOC_PAGES_MAX */
-	uint64_t active;   /* pages in use, of however many it has; at most max */
-	uint64_t pages;	   /* that it has now; only gradual allocators read it */
-	uint32_t shares;   /* 0: exactly min, even if memory is spare */
+	uint64_t min, max;		/* pages; min <= max <= ALLOC_PAGES_MAX */
+	uint64_t active;		/* pages in use, of however many it has; at most max */
+	uint64_t pages;			/* that it has now; only gradual allocators read it */
+	uint32_t shares;		/* 0: exactly min, even if memory is spare */
+	const struct miss_curve *curve; /* NULL: not known; read where allocator.curves says so */
 };
 
 struct alloc_ask {
