@@ -1,8 +1,9 @@
 /* ballast reproduce: the experiments, from their jobs to their figures. */
 #include "experiments/cmds.h"
-#include "experiments/expect.h"
-#include "experiments/experiment.h"
 #include "experiments/outdir.h"
+#include "experiments/parallel.h"
+#include "experiments/provenance.h"
+#include "experiments/reproduce.h"
 
 #include "core/opt.h"
 
@@ -27,10 +28,13 @@ const struct experiment experiments[] = {
 
 struct reproduce_args {
 	const char *dir;
-	bool list, json;
+	bool list, json, live;
+	size_t jobs;
 	const struct experiment **chosen; /* in the order of the command line */
 	size_t n;
 };
+
+enum { KEY_JOBS = 256, KEY_LIVE };
 
 static const struct experiment *find(const struct argp_state *state, const char *id)
 {
@@ -51,6 +55,31 @@ static const struct experiment *find(const struct argp_state *state, const char 
 	return NULL;
 }
 
+static error_t take_jobs(const struct argp_state *state, struct reproduce_args *a, const char *arg)
+{
+	char *end;
+	unsigned long jobs = strtoul(arg, &end, 10);
+
+	if (end == arg || *end || *arg == '-' || jobs < 1 || jobs > PARALLEL_MOST)
+		return cmd_usage(state, "--jobs %.40s: give 1 to %d", arg, PARALLEL_MOST);
+	a->jobs = jobs;
+	return 0;
+}
+
+/* Once each, in the order of their first mention. */
+static error_t choose(const struct argp_state *state, struct reproduce_args *a, const char *id)
+{
+	const struct experiment *e = find(state, id);
+
+	for (size_t i = 0; e && i < a->n; i++) {
+		if (a->chosen[i] == e)
+			return 0;
+	}
+	if (e)
+		a->chosen[a->n++] = e;
+	return e ? 0 : EINVAL;
+}
+
 static error_t parse_reproduce(int key, char *arg, struct argp_state *state)
 {
 	struct reproduce_args *a = state->input;
@@ -65,9 +94,13 @@ static error_t parse_reproduce(int key, char *arg, struct argp_state *state)
 	case 'j':
 		a->json = true;
 		return 0;
+	case KEY_JOBS:
+		return take_jobs(state, a, arg);
+	case KEY_LIVE:
+		a->live = true;
+		return 0;
 	case ARGP_KEY_ARG:
-		a->chosen[a->n] = find(state, arg);
-		return a->chosen[a->n++] ? 0 : EINVAL;
+		return choose(state, a, arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -77,6 +110,8 @@ static const struct argp_option reproduce_options[] = {
 	{"output", 'o', "DIR", 0, "Write the results there (default: results)"},
 	{"list", 'l', NULL, 0, "Show the experiments and run none"},
 	{"json", 'j', NULL, 0, "Print one JSON object"},
+	{"jobs", KEY_JOBS, "N", 0, "Runs at once (default: one per core)"},
+	{"live", KEY_LIVE, NULL, 0, "Run those on live guests too"},
 	{NULL},
 };
 
@@ -84,12 +119,15 @@ static const struct argp reproduce_argp = {
 	.options = reproduce_options,
 	.parser = parse_reproduce,
 	.args_doc = "[ID]...",
-	.doc = "Runs the experiments named, or all, and draws their figures."
-	       "\vEach leaves in DIR its rows (ID.csv), its figure (ID.svg, ID.png) and the "
-	       "gnuplot script that drew it (ID.gp), to be changed and run again. Where a "
-	       "paper's numbers are stated as expectations, one that does not hold makes the "
-	       "exit code 3.\n\n"
-	       "Example:\n  ballast reproduce replay-curves -o results",
+	.doc = "Runs the experiments named, or all, side by side, and reports on them in "
+	       "DIR/index.html."
+	       "\vThe page needs no network: figures, expected and measured values with their "
+	       "verdicts, and the jobs. Each experiment also leaves its rows (ID.csv), its figure "
+	       "(ID.svg, ID.png), the gnuplot script that drew it (ID.gp), to be changed and run "
+	       "again, and jobs for 'ballast run'. An expectation that does not hold makes the "
+	       "exit code 3; an experiment that fails, 1, and the others go on.\n\n"
+	       "Examples:\n  ballast reproduce\n"
+	       "  ballast reproduce esx-fig4 -o fig4 --json",
 };
 
 /* The experiments without their run: {"replay-curves": {"title": ..}}. */
@@ -179,56 +217,130 @@ static void print_told(const char *dir, const char *id, const json_t *told)
 		printf("  %s/%s\n", dir, json_string_value(json_array_get(files, i)));
 }
 
-/* *failed: expectations that do not hold. */
-static int run_all(const struct reproduce_args *a, json_t *all, size_t *failed, struct err *err)
+static void on_ready(void *arg, const struct outcome *o)
 {
-	*failed = 0;
-	for (size_t i = 0; i < a->n; i++) {
-		json_t *told = describe(a->chosen[i]);
-		json_object_set_new(all, a->chosen[i]->id, told);
-		int rc = a->chosen[i]->run(a->dir, told, err);
-		if (rc)
-			return rc;
-		if (!a->json)
-			print_told(a->dir, a->chosen[i]->id, told);
-		*failed += expect_tally(told).failed;
+	const struct reproduce_args *a = arg;
+
+	if (o->err.exit_code)
+		fprintf(stderr, "ballast: %s: %s\n", o->experiment->id, o->err.msg);
+	else if (!a->json)
+		print_told(a->dir, o->experiment->id, o->told);
+}
+
+/* {"experiment": ID, and what the expectation has}, for all of them. */
+static json_t *all_expectations(const struct outcome *outcome, size_t n)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		const json_t *own = json_object_get(outcome[i].told, "expectations");
+		for (size_t k = 0; k < json_array_size(own); k++) {
+			json_t *e = json_pack("{s:s}", "experiment", outcome[i].experiment->id);
+			json_object_update(e, json_array_get(own, k));
+			json_array_append_new(all, e);
+		}
 	}
-	return 0;
+	return all;
+}
+
+static void print_json(const struct outcome *outcome, size_t n)
+{
+	json_t *experiments_json = json_object(), *errors = json_object(), *seconds = json_object();
+
+	for (size_t i = 0; i < n; i++) {
+		const char *id = outcome[i].experiment->id;
+		json_object_set_new(seconds, id, json_real(outcome[i].seconds));
+		if (!outcome[i].told) {
+			json_object_set_new(errors, id, json_string(outcome[i].err.msg));
+			continue;
+		}
+		json_t *told = json_copy(outcome[i].told);
+		json_object_del(told, "expectations");
+		json_object_set_new(experiments_json, id, told);
+	}
+	json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:{s:o, s:o}}", "version", BALLAST_VERSION,
+				"expectations", all_expectations(outcome, n), "experiments",
+				experiments_json, "errors", errors, "timings", "seconds", seconds,
+				"machine", machine_json());
+	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+	putchar('\n');
+	json_decref(all);
+}
+
+/* 0, 3 where an expectation does not hold, else what a failed experiment has. */
+static int exit_code(const struct outcome *outcome, size_t n)
+{
+	int code = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (outcome[i].err.exit_code)
+			return outcome[i].err.exit_code;
+		if (expect_tally(outcome[i].told).failed)
+			code = EXIT_UNEXPECTED;
+	}
+	return code;
+}
+
+static int report(const struct reproduce_args *a, const struct outcome *outcome, struct err *err)
+{
+	size_t good = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		good += outcome[i].told != NULL;
+	if (good)
+		rc = page_write(a->dir, outcome, a->n, err);
+	if (rc == 0 && a->json)
+		print_json(outcome, a->n);
+	else if (rc == 0 && good)
+		printf("report: %s/index.html\n", a->dir);
+	return rc;
 }
 
 static int reproduce(const struct reproduce_args *a)
 {
+	const struct reproduction r = {
+		.dir = a->dir,
+		.chosen = a->chosen,
+		.n = a->n,
+		.jobs = a->jobs,
+		.ready = on_ready,
+		.arg = (void *)a,
+	};
 	struct err err = {0};
 	bool made = false;
-	size_t failed = 0;
-	json_t *all = json_object();
+	int code = 0;
+	struct outcome *outcome = calloc(a->n, sizeof *outcome);
 
-	int rc = outdir_make(a->dir, &made, &err);
+	int rc = outcome ? outdir_make(a->dir, &made, &err) : err_run(&err, ENOMEM, "no memory");
 	if (rc == 0)
-		rc = run_all(a, all, &failed, &err);
-	if (rc == 0 && a->json) {
-		json_dumpf(all, stdout, JSON_INDENT(2));
-		putchar('\n');
-	}
-	json_decref(all);
+		rc = reproduce_all(&r, outcome, &err);
 	if (rc == 0)
-		return failed ? EXIT_UNEXPECTED : 0;
+		rc = report(a, outcome, &err);
+	if (rc == 0)
+		code = exit_code(outcome, a->n);
+	if (outcome)
+		outcomes_free(outcome, a->n);
 	outdir_drop(a->dir, made);
-	return cmd_fail(&err);
+	return rc ? cmd_fail(&err) : code;
 }
 
-static size_t choose_all(const struct experiment **chosen)
+static void choose_all(struct reproduce_args *a)
 {
-	size_t n = 0;
+	bool any = false;
 
-	for (const struct experiment *e = experiments; e->id; e++)
-		chosen[n++] = e;
-	return n;
+	for (const struct experiment *e = experiments; e->id; e++) {
+		any |= e->live;
+		if (!e->live || a->live)
+			a->chosen[a->n++] = e;
+	}
+	if (a->live && !any)
+		fprintf(stderr, "ballast: no experiment has a live variant yet\n");
 }
 
 int cmd_reproduce(int argc, char **argv)
 {
-	struct reproduce_args a = {.dir = "results"};
+	struct reproduce_args a = {.dir = "results", .jobs = parallel_cores()};
 
 	a.chosen = calloc((size_t)argc + ARRAY_LEN(experiments), sizeof(*a.chosen));
 	if (!a.chosen) {
@@ -237,8 +349,8 @@ int cmd_reproduce(int argc, char **argv)
 		return cmd_fail(&err);
 	}
 	int rc = cmd_parse(&reproduce_argp, argc, argv, &a);
-	if (a.n == 0)
-		a.n = choose_all(a.chosen);
+	if (rc == 0 && a.n == 0)
+		choose_all(&a);
 	if (rc == 0)
 		rc = a.list ? list(a.json) : reproduce(&a);
 	free(a.chosen);

@@ -84,13 +84,12 @@ static struct mix mix_of(const struct calibration *c, double member)
 }
 
 /* The runs: for each member and N, idle; then for each N, busy, without and with a scanner. */
-static int run_one(void *arg, size_t task, void *result, struct err *err)
+static struct fleet fleet_of(const struct fig4 *f, size_t part, size_t n)
 {
-	const struct fig4 *f = arg;
-	size_t part = task / N_MAX, n = task % N_MAX + 1;
 	bool busy = part >= ARRAY_LEN(members), scan = part != ARRAY_LEN(members);
 	struct calibration c = calibrate(f);
-	struct fleet fleet = {
+
+	return (struct fleet){
 		.base = ID "/base.job",
 		.vms = n,
 		.pages = f->pages,
@@ -101,8 +100,20 @@ static int run_one(void *arg, size_t task, void *result, struct err *err)
 		.scan = scan ? "random" : "none",
 		.rate_vm = RATE,
 	};
+}
+
+static int run_one(void *arg, size_t task, void *result, struct err *err)
+{
+	const struct fleet fleet = fleet_of(arg, task / N_MAX, task % N_MAX + 1);
 
 	return fleet_run(&fleet, result, NULL, 0, err);
+}
+
+static int tell_point(const struct fig4 *f, json_t *told, struct err *err)
+{
+	const struct fleet fleet = fleet_of(f, 0, N_MAX);
+
+	return fleet_tell(&fleet, told, ID "-n10.job", err);
 }
 
 static int run_all(struct fig4 *f, struct err *err)
@@ -339,6 +350,8 @@ int esx_fig4_run(const char *dir, json_t *told, struct err *err)
 		rc = write_csv(f, dir, err);
 	if (rc == 0)
 		rc = plot_experiment(ID, dir, told, err);
+	if (rc == 0)
+		rc = tell_point(f, told, err);
 	if (rc == 0)
 		tell_all(f, told);
 	free(f->paper);

@@ -115,11 +115,9 @@ static void set_up(struct fig5 *f)
 	}
 }
 
-static int run_one(void *arg, size_t host, void *result, struct err *err)
+static struct fleet fleet_of(const struct fig5 *f, size_t host)
 {
-	const struct fig5 *f = arg;
-	struct result *r = result;
-	struct fleet fleet = {
+	return (struct fleet){
 		.base = ID "/base.job",
 		.vms = f->guests[host],
 		.pages = f->pages[host],
@@ -130,8 +128,27 @@ static int run_one(void *arg, size_t host, void *result, struct err *err)
 		.rate_vm = RATE_VM,
 		.rate_total = RATE_TOTAL,
 	};
+}
+
+static int run_one(void *arg, size_t host, void *result, struct err *err)
+{
+	const struct fleet fleet = fleet_of(arg, host);
+	struct result *r = result;
 
 	return fleet_run(&fleet, &r->end, r->sample, SAMPLES, err);
+}
+
+static int tell_hosts(const struct fig5 *f, json_t *told, struct err *err)
+{
+	char name[64];
+	int rc = 0;
+
+	for (size_t h = 0; rc == 0 && h < HOSTS; h++) {
+		const struct fleet fleet = fleet_of(f, h);
+		snprintf(name, sizeof name, ID "-%s.job", hosts[h].name);
+		rc = fleet_tell(&fleet, told, name, err);
+	}
+	return rc;
 }
 
 static int run_all(struct fig5 *f, struct err *err)
@@ -267,6 +284,8 @@ int esx_fig5_run(const char *dir, json_t *told, struct err *err)
 		rc = write_csv(f, dir, err);
 	if (rc == 0)
 		rc = plot_experiment(ID, dir, told, err);
+	if (rc == 0)
+		rc = tell_hosts(f, told, err);
 	if (rc == 0)
 		tell_all(f, told);
 	free(f->paper);

@@ -3,7 +3,9 @@
  *
  * An experiment is a folder experiments/ID/ (jobs, plot script, data), a
  * function that runs it and a line in experiments[]. It writes its files,
- * named ID.*, into a folder that exists, each whole or not at all.
+ * named ID.*, into a folder that exists, each whole or not at all. It runs in a
+ * process of its own beside others, prints nothing, and spreads its runs by
+ * parallel_run(), which keeps all of them together to the jobs allowed.
  */
 #ifndef BALLAST_EXPERIMENTS_EXPERIMENT_H
 #define BALLAST_EXPERIMENTS_EXPERIMENT_H
@@ -20,6 +22,7 @@ struct experiment {
 	 * lines for a reader and expectations (experiments/expect.h), if any.
 	 */
 	int (*run)(const char *dir, json_t *told, struct err *err);
+	bool live; /* runs on live guests: by name, or where --live is given */
 };
 
 extern const struct experiment experiments[];

@@ -1,6 +1,7 @@
 #include "experiments/fleet.h"
 
 #include "experiments/datadir.h"
+#include "experiments/expect.h"
 #include "experiments/kinds.h"
 #include "experiments/run.h"
 
@@ -57,6 +58,18 @@ int fleet_job(const struct fleet *f, struct job **out, struct err *err)
 		return rc;
 	}
 	*out = job;
+	return 0;
+}
+
+int fleet_tell(const struct fleet *f, json_t *told, const char *name, struct err *err)
+{
+	struct job *job;
+	int rc = fleet_job(f, &job, err);
+
+	if (rc)
+		return rc;
+	tell_job(told, name, job);
+	job_free(job);
 	return 0;
 }
 

@@ -42,8 +42,11 @@ struct fleet_state {
 	double time_ns;		    /* mean over the VMs, or of the sample */
 };
 
-/* The job, for whoever wants to keep it. */
 MUST_CHECK int fleet_job(const struct fleet *fleet, struct job **job, struct err *err);
+
+/* Tells its job under that name (experiments/expect.h). */
+MUST_CHECK int fleet_tell(const struct fleet *fleet, json_t *told, const char *name,
+			  struct err *err);
 
 /*
  * Runs it: *end, and n samples evenly over its life, the first after life / n;

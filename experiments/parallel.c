@@ -1,5 +1,6 @@
 #include "experiments/parallel.h"
 
+#include "experiments/crew.h"
 #include "experiments/progress.h"
 
 #include <assert.h>
@@ -13,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORKERS_MAX 64
-
 struct message {
 	_Alignas(max_align_t) char result[PARALLEL_RESULT_MAX];
 	struct err err; /* of the task, exit_code 0 if it went well */
@@ -26,19 +25,30 @@ struct pool {
 	const struct tasks *tasks;
 	size_t started, ended;
 	nfds_t workers;
-	struct pollfd fd[WORKERS_MAX];
+	struct pollfd fd[PARALLEL_MOST + 1]; /* the last may be the tokens' */
 	struct {
 		pid_t pid;
 		size_t task;
-	} worker[WORKERS_MAX];
+	} worker[PARALLEL_MOST];
 };
 
-static nfds_t cores(void)
+size_t parallel_cores(void)
 {
 	cpu_set_t set;
 	int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 
-	return (nfds_t)(n > WORKERS_MAX ? WORKERS_MAX : n);
+	return n > PARALLEL_MOST ? PARALLEL_MOST : (size_t)n;
+}
+
+/* Dies with its parent, and where it can takes its drafts along (main.c). */
+static void follow(pid_t parent)
+{
+	struct sigaction act;
+	bool ignored = sigaction(SIGTERM, NULL, &act) == 0 && act.sa_handler == SIG_IGN;
+
+	prctl(PR_SET_PDEATHSIG, ignored ? SIGKILL : SIGTERM);
+	if (getppid() != parent)
+		_exit(1);
 }
 
 /* The child: one task, one message. The parent's output buffers are not its to flush. */
@@ -46,9 +56,8 @@ static _Noreturn void work(const struct tasks *tasks, size_t task, int out, pid_
 {
 	struct message m = {0};
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
+	follow(parent);
+	crew_leave();
 	if (tasks->run(tasks->arg, task, m.result, &m.err) && !m.err.exit_code)
 		err_run(&m.err, EIO, "task %zu failed", task);
 	_exit(write(out, &m, sizeof m) == sizeof m ? 0 : 1);
@@ -59,8 +68,10 @@ static int start_one(struct pool *p, struct err *err)
 	pid_t parent = getpid();
 	int ends[2];
 
-	if (pipe(ends) != 0)
+	if (pipe(ends) != 0) {
+		crew_give();
 		return err_run(err, errno, "cannot make a pipe: %s", strerror(errno));
+	}
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
@@ -70,6 +81,7 @@ static int start_one(struct pool *p, struct err *err)
 	close(ends[1]);
 	if (rc) {
 		close(ends[0]);
+		crew_give();
 		return rc;
 	}
 	p->fd[p->workers] = (struct pollfd){.fd = ends[0], .events = POLLIN};
@@ -107,6 +119,8 @@ static int end_one(struct pool *p, nfds_t w, struct err *err)
 	close(p->fd[w].fd);
 	while (waitpid(p->worker[w].pid, &status, 0) < 0 && errno == EINTR)
 		;
+	crew_give();
+	crew_run_done();
 	p->workers--;
 	p->fd[w] = p->fd[p->workers];
 	p->worker[w] = p->worker[p->workers];
@@ -125,10 +139,19 @@ static int end_one(struct pool *p, nfds_t w, struct err *err)
 	return rc;
 }
 
-static int wait_some(struct pool *p, struct err *err)
+/* Until a worker has ended or, where there is room for one more, a token is there. */
+static int wait_some(struct pool *p, bool room, struct err *err)
 {
-	if (poll(p->fd, p->workers, -1) < 0)
+	const struct tasks *t = p->tasks;
+	nfds_t n = p->workers;
+
+	if (room && crew_token_fd() >= 0)
+		p->fd[n++] = (struct pollfd){.fd = crew_token_fd(), .events = POLLIN};
+	int ready = poll(p->fd, n, t->done && t->tick_ms ? (int)t->tick_ms : -1);
+	if (ready < 0)
 		return errno == EINTR ? 0 : err_run(err, errno, "poll: %s", strerror(errno));
+	if (ready == 0 && t->done)
+		t->done(t->done_arg, p->ended, t->n);
 	for (nfds_t w = p->workers; w-- > 0;) {
 		int rc = p->fd[w].revents ? end_one(p, w, err) : 0;
 		if (rc)
@@ -144,21 +167,24 @@ static void stop_all(struct pool *p)
 		close(p->fd[w].fd);
 		while (waitpid(p->worker[w].pid, NULL, 0) < 0 && errno == EINTR)
 			;
+		crew_give();
 	}
 }
 
 int parallel_run(const struct tasks *tasks, struct err *err)
 {
 	struct pool pool = {.tasks = tasks};
-	nfds_t most = cores();
+	size_t most = tasks->most ? tasks->most : parallel_cores();
 	int rc = 0;
 
-	assert(tasks->result_size <= PARALLEL_RESULT_MAX);
+	assert(tasks->result_size <= PARALLEL_RESULT_MAX && most <= PARALLEL_MOST);
+	crew_expect_runs(tasks->n);
 	while (rc == 0 && pool.ended < tasks->n) {
-		if (pool.started < tasks->n && pool.workers < most)
+		bool room = pool.started < tasks->n && pool.workers < most;
+		if (room && crew_take())
 			rc = start_one(&pool, err);
 		else
-			rc = wait_some(&pool, err);
+			rc = wait_some(&pool, room, err);
 	}
 	stop_all(&pool);
 	return rc;
@@ -174,6 +200,9 @@ int parallel_shown(const struct tasks *tasks, const char *label, struct err *err
 	struct progress progress;
 	struct tasks shown = *tasks;
 
+	shown.done = NULL;
+	if (crew_token_fd() >= 0)
+		return parallel_run(&shown, err);
 	shown.done = show_progress;
 	shown.done_arg = &progress;
 	progress_start(&progress, label, "runs");

@@ -4,7 +4,8 @@
  * A run is single-threaded; runs are parallel. Each task has a process of its
  * own, forked from this one, and sends its result back through a pipe; results
  * lie in the order of the tasks, whoever ends first. A task that fails, or
- * dies, ends the whole, and the others are stopped.
+ * dies, ends the whole, and the others are stopped. Where this process is one
+ * of a crew (experiments/crew.h), a task waits for a token of the crew's.
  */
 #ifndef BALLAST_EXPERIMENTS_PARALLEL_H
 #define BALLAST_EXPERIMENTS_PARALLEL_H
@@ -24,11 +25,20 @@ struct tasks {
 	size_t result_size;
 	void (*done)(void *arg, uint64_t done, uint64_t total); /* for a progress bar, or NULL */
 	void *done_arg;
+	size_t most;	  /* at once; 0: as many as there are cores */
+	unsigned tick_ms; /* done is called at least so often; 0: where a task ends */
 };
+
+/* Cores that this process may use, at most PARALLEL_MOST. */
+#define PARALLEL_MOST 64
+size_t parallel_cores(void);
 
 MUST_CHECK int parallel_run(const struct tasks *tasks, struct err *err);
 
-/* The same under a progress bar of that label, counting runs; tasks->done is not used. */
+/*
+ * The same under a progress bar of that label, counting runs; tasks->done is not used. In a crew
+ * the bar is the crew's.
+ */
 MUST_CHECK int parallel_shown(const struct tasks *tasks, const char *label, struct err *err);
 
 #endif

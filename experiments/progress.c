@@ -86,11 +86,16 @@ void progress_update(struct progress *p, uint64_t done, uint64_t total)
 	fflush(stderr);
 }
 
-void progress_end(struct progress *p)
+void progress_clear(struct progress *p)
 {
 	if (p->on && p->drawn_ns != p->start_ns) {
 		fputs("\r\033[K", stderr);
 		fflush(stderr);
 	}
+}
+
+void progress_end(struct progress *p)
+{
+	progress_clear(p);
 	p->on = false;
 }

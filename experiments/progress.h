@@ -19,6 +19,7 @@ struct progress {
 /* label ("replay") and unit ("records") are borrowed until the end. */
 void progress_start(struct progress *p, const char *label, const char *unit);
 void progress_update(struct progress *p, uint64_t done, uint64_t total);
+void progress_clear(struct progress *p); /* before lines are printed; the next update draws again */
 void progress_end(struct progress *p);
 
 /* The line as it is drawn, for done of total after elapsed_ns. */

@@ -66,7 +66,7 @@ static void cpu_name(char *name, size_t size)
 	fclose(f);
 }
 
-static json_t *machine_json(void)
+json_t *machine_json(void)
 {
 	struct utsname u;
 	char cpu[256];

@@ -12,4 +12,7 @@
 /* NULL and an error if a trace cannot be read again. */
 json_t *provenance_json(const struct job *job, struct err *err);
 
+/* cpu, system, release, architecture. */
+json_t *machine_json(void);
+
 #endif

@@ -5,6 +5,8 @@
 #include "experiments/experiment.h"
 
 #include "experiments/datadir.h"
+#include "experiments/expect.h"
+#include "experiments/expect.h"
 #include "experiments/kinds.h"
 #include "experiments/outdir.h"
 #include "experiments/parallel.h"
@@ -216,6 +218,26 @@ static int write_csv(const struct curves *c, const char *dir, struct err *err)
 	return draft_commit(draft, err);
 }
 
+/* One point as a job of its own: exact LRU in the middle of the first trace's sizes. */
+static int tell_point(const struct curves *c, json_t *told, struct err *err)
+{
+	size_t of_first = 0, chosen = 0;
+	struct job *job;
+
+	while (of_first < c->points && c->point[of_first].trace == 0)
+		of_first++;
+	for (size_t i = 0; i <= of_first / 2; i++) {
+		if (strcmp(c->point[i].victim->name, "lru") == 0)
+			chosen = i;
+	}
+	int rc = make_job(c, &c->point[chosen], &job, err);
+	if (rc)
+		return rc;
+	tell_job(told, ID "-lru.job", job);
+	job_free(job);
+	return 0;
+}
+
 int replay_curves_run(const char *dir, json_t *told, struct err *err)
 {
 	struct curves *c = calloc(1, sizeof *c);
@@ -229,6 +251,8 @@ int replay_curves_run(const char *dir, json_t *told, struct err *err)
 		rc = write_csv(c, dir, err);
 	if (rc == 0)
 		rc = plot_experiment(ID, dir, told, err);
+	if (rc == 0)
+		rc = tell_point(c, told, err);
 	if (rc == 0)
 		json_object_set_new(told, "runs", json_integer((json_int_t)c->points));
 	free(c->point);

@@ -52,14 +52,14 @@ struct result {
 
 static_assert(sizeof(struct result) <= PARALLEL_RESULT_MAX, "a result crosses a pipe at once");
 
-static int run_one(void *arg, size_t task, void *result, struct err *err)
+static const uint32_t sizes[GUESTS] = {PAGES, PAGES, PAGES, PAGES};
+
+static struct fleet fleet_of(size_t task)
 {
-	static const uint32_t pages[GUESTS] = {PAGES, PAGES, PAGES, PAGES};
-	struct result *r = result;
-	struct fleet fleet = {
+	return (struct fleet){
 		.base = ID "/base.job",
 		.vms = GUESTS,
-		.pages = pages,
+		.pages = sizes,
 		.mix = mix,
 		.life = LIFE_NS,
 		.pace = PACE_NS,
@@ -68,6 +68,12 @@ static int run_one(void *arg, size_t task, void *result, struct err *err)
 		.set_pages = HOT,
 		.rate_vm = rates[task % ARRAY_LEN(rates)],
 	};
+}
+
+static int run_one(void *arg, size_t task, void *result, struct err *err)
+{
+	const struct fleet fleet = fleet_of(task);
+	struct result *r = result;
 
 	(void)arg;
 	return fleet_run(&fleet, &r->end, r->sample, SAMPLES, err);
@@ -222,6 +228,9 @@ int sharing_scan_run(const char *dir, json_t *told, struct err *err)
 		rc = write_csv(all, dir, err);
 	if (rc == 0)
 		rc = plot_experiment(ID, dir, told, err);
+	const struct fleet first = fleet_of(0);
+	if (rc == 0)
+		rc = fleet_tell(&first, told, ID "-random-5.job", err);
 	if (rc == 0) {
 		tell_rates(all, told);
 		tell_budgets(all, told);

@@ -77,10 +77,19 @@ awk -F, '
 	' experiments/paper/fig5_sharing.csv "$work/a/esx-fig5.csv" || bad=1
 grep -q 'expectations: 6 of 6 hold' "$work/out" || fail "expectations: $(cat "$work/out")"
 
-# The same bytes again, and figures that say what they show.
-"$ballast" reproduce esx-fig4 esx-fig5 -o "$work/b" --json >"$work/json" || fail "a second run failed"
+# The same bytes again, by one run at a time, but for dates and timings, which
+# stand in one place of the page; and figures that say what they show.
+"$ballast" reproduce esx-fig4 esx-fig5 --jobs 1 -o "$work/b" --json >"$work/json" || fail "a second run failed"
+for dir in a b; do
+	sed -i '/<!-- dates and timings -->/,/<!-- end of dates and timings -->/{ /Seconds: esx-fig4/w '"$work/$dir.timings"'
+		d }' "$work/$dir/index.html"
+	[ -s "$work/$dir.timings" ] || fail "no dates and timings in $dir"
+done
 diff -r "$work/a" "$work/b" || fail "two runs differ"
 grep -q '"expectations": \[' "$work/json" || fail "--json lacks the expectations"
+for key in experiment name value target tolerance source ok; do
+	[ "$(grep -c "^      \"$key\":" "$work/json")" = 31 ] || fail "--json: $key is not in each of 31 expectations"
+done
 for word in shared reclaimed 'zero pages' 'number of VMs' '% of the VMs' MB; do
 	grep -q ">[^<]*${word}[^<]*<" "$work/a/esx-fig4.svg" || fail "the SVG does not say $word"
 done
@@ -94,6 +103,8 @@ sed -i 's/^10,390.8,262.1,234.2,24.6,67.0/10,390.8,262.1,234.2,24.6,77.0/' \
 "$work/build/ballast" reproduce esx-fig4 -o "$work/c" >"$work/out" 2>"$work/err"
 rc=$?
 [ $rc = 3 ] || fail "an expectation that does not hold: exit code $rc, not 3"
+[ "$(grep -c 'class="verdict misses">misses' "$work/c/index.html")" = 1 ] &&
+	grep -q '1 miss, 1 unexplained' "$work/c/index.html" || fail "the page does not tell of the miss"
 grep -q 'does not hold: shared, % of memory, N = 10: .*expected 77 ' "$work/out" || fail "not told: $(cat "$work/out")"
 [ -s "$work/c/esx-fig4.png" ] || fail "no figure where an expectation does not hold"
 echo '11,x' >>"$work/experiments/paper/fig4_sharing.csv"

@@ -29,10 +29,17 @@ big() {
 		exit 1
 	}
 curves=$work/a/replay-curves
-[ "$(ls -A "$work/a" | wc -l)" = 4 ] || fail "not four files: $(ls -A "$work/a")"
-for file in csv gp svg png; do
-	grep -q "$curves.$file\$" "$work/out" || fail "the output does not name replay-curves.$file"
+[ "$(ls -A "$work/a" | tr '\n' ' ')" = "index.html replay-curves-lru.job replay-curves.csv replay-curves.gp replay-curves.png replay-curves.svg " ] ||
+	fail "not these files: $(ls -A "$work/a")"
+for file in replay-curves.csv replay-curves.gp replay-curves.svg replay-curves.png replay-curves-lru.job index.html; do
+	grep -q "$work/a/$file\$" "$work/out" || fail "the output does not name $file"
 done
+
+# The job of a point makes that point's row again.
+"$ballast" run "$work/a/replay-curves-lru.job" --json >"$work/json" || fail "the job of a point: exit code $?"
+frames=$(sed -n 's/.*frames = //p' "$work/a/replay-curves-lru.job")
+faults=$(sed -n 's/^ *"faults": \([0-9]*\),*$/\1/p' "$work/json" | tail -n 1)
+grep -q "^sqlite,$frames,lru,[0-9]*,$faults," "$curves.csv" || fail "the job of a point: $faults faults in $frames frames"
 
 # Figures.
 [ "$(od -An -tx1 -N 8 "$curves.png" | tr -d ' ')" = 89504e470d0a1a0a ] || fail "no PNG signature"
@@ -94,12 +101,63 @@ rc=$?
 	fail "without gnuplot: $(cat "$work/err")"
 [ "$(ls -A "$work/c")" = "$(printf 'esx-fig4.csv\nesx-fig4.gp')" ] || fail "without gnuplot: $(ls -A "$work/c")"
 
+# An experiment that fails does not stop the others, and is on the page.
+mkdir -p "$work/part/build"
+cp "$ballast" "$work/part/build/"
+cp -R experiments "$work/part/"
+rm "$work/part/experiments/paper/fig5_sharing.csv"
+PATH="$work/fake:$PATH" "$work/part/build/ballast" reproduce esx-fig5 esx-fig4 -o "$work/d" >"$work/out" 2>"$work/err"
+rc=$?
+[ $rc = 1 ] || fail "one of two fails: exit code $rc, not 1"
+[ "$(wc -l <"$work/err")" = 1 ] && grep -q '^ballast: esx-fig5: paper/fig5_sharing.csv is neither' "$work/err" ||
+	fail "one of two fails: $(cat "$work/err")"
+grep -q '^esx-fig4: ' "$work/out" && grep -q 'fig5_sharing.csv is neither in' "$work/d/index.html" ||
+	fail "one of two fails: not told, or not on the page"
+[ -z "$(find "$work/d" -name "esx-fig5*")" ] || fail "one of two fails: $(ls -A "$work/d")"
+
+# alive PIDS: one of them still runs (a zombie does not).
+alive() {
+	for child in $1; do
+		case $(ps -o stat= -p "$child") in '' | Z*) ;; *) return 0 ;; esac
+	done
+	return 1
+}
+
+# Killed in the middle, it leaves neither half a file, nor an empty folder, nor a process.
+for signal in TERM KILL; do
+	"$ballast" reproduce sharing-scan esx-fig5 -o "$work/k" >/dev/null 2>&1 &
+	pid=$!
+	tries=0
+	until [ -d "$work/k" ]; do
+		tries=$((tries + 1))
+		[ $tries -gt 200 ] && fail "no folder is made" && break
+		sleep 0.02
+	done
+	sleep 0.3
+	group=$(ps -o pid= --ppid $pid)
+	kill -$signal $pid
+	wait $pid 2>/dev/null
+	tries=0
+	while { [ -d "$work/k" ] || alive "$group"; } && [ $tries -lt 100 ]; do
+		tries=$((tries + 1))
+		sleep 0.02
+	done
+	[ -d "$work/k" ] && fail "SIG$signal leaves a folder with $(ls -A "$work/k")" && rm -rf "$work/k"
+	[ -n "$group" ] || fail "SIG$signal: no experiment had a process"
+	alive "$group" && fail "SIG$signal leaves processes of $group"
+done
+
 # The command line.
 "$ballast" reproduce --list | grep -q '^replay-curves ' || fail "--list does not name it"
 "$ballast" reproduce --list --json | grep -q '"replay-curves": {' || fail "--list --json neither"
 "$ballast" reproduce replay-curve 2>"$work/err"
 rc=$?
 [ $rc = 2 ] && grep -q "did you mean 'replay-curves'" "$work/err" || fail "a wrong id: $rc"
+for jobs in 0 65 -1 2x ''; do
+	"$ballast" reproduce --jobs "$jobs" 2>"$work/err"
+	rc=$?
+	[ $rc = 2 ] && grep -q 'give 1 to 64' "$work/err" || fail "--jobs '$jobs': $rc: $(cat "$work/err")"
+done
 "$ballast" reproduce -o "$work/out" 2>"$work/err"
 rc=$?
 [ $rc = 2 ] && grep -q 'no folder' "$work/err" || fail "a file as the folder: $rc"
