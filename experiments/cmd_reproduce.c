@@ -310,7 +310,7 @@ static int reproduce(const struct reproduce_args *a)
 	struct err err = {0};
 	bool made = false;
 	int code = 0;
-	struct outcome *outcome = calloc(a->n, sizeof *outcome);
+	struct outcome *outcome = calloc(a->n + 1, sizeof *outcome);
 
 	int rc = outcome ? outdir_make(a->dir, &made, &err) : err_run(&err, ENOMEM, "no memory");
 	if (rc == 0)

@@ -6,7 +6,6 @@
 
 #include "experiments/datadir.h"
 #include "experiments/expect.h"
-#include "experiments/expect.h"
 #include "experiments/kinds.h"
 #include "experiments/outdir.h"
 #include "experiments/parallel.h"
