@@ -18,7 +18,7 @@ else
 B := build
 endif
 
-FOLDERS := core pmap balloon sharing swap tax traces experiments
+FOLDERS := core pmap balloon sharing swap tax traces live experiments
 CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DBALLAST_VERSION='"$(VERSION)"'
 CFLAGS  ?= -O2 -g
 CFLAGS  += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -35,14 +35,16 @@ CPPFLAGS += -DNDEBUG
 endif
 
 SRC     := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c))
-LIB_SRC := $(filter-out experiments/main.c,$(SRC))
+LIB_SRC := $(filter-out experiments/main.c live/agent.c,$(SRC))
 LIB_OBJ := $(LIB_SRC:%.c=$B/obj/%.o)
 UNIT    := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(wildcard tests/unit/*.c))
+LIVE    := $(patsubst tests/live/%.c,$B/tests/live/%,$(wildcard tests/live/*.c))
+GUESTS  := $(patsubst tests/live/guest/%.c,$B/tests/live/guest/%,$(wildcard tests/live/guest/*.c))
 MODEL   := $(patsubst tests/model/%.c,$B/tests/model/%,$(wildcard tests/model/*.c))
 
-.PHONY: all build reproduce check check-san lint format fuzz bench install clean help
+.PHONY: all build reproduce check check-san check-live lint format fuzz bench install clean help
 all: build
-build: $B/ballast
+build: $B/ballast $B/ballast-agent.so
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -62,6 +64,11 @@ check: | deps-build-run-test
 check-san: | deps-build-run-test
 	@$(MAKE) --no-print-directory check SAN=address,undefined
 	@$(MAKE) --no-print-directory check SAN=thread
+
+## make check-live   live guests; skips, with the reason, where there can be none
+check-live: | deps-build-test-live
+	@$(MAKE) --no-print-directory -j$(JOBS) build live-tests
+	@BUILD=$B tests/run.sh live
 
 ## make fuzz         every parser under libFuzzer, FUZZ_SECONDS=30 each
 FUZZ_SECONDS ?= 30
@@ -101,6 +108,8 @@ deps-%:
 
 .PHONY: tests sources
 tests: $(UNIT) $(MODEL)
+.PHONY: live-tests
+live-tests: $(LIVE) $(GUESTS)
 
 # For tests/fuzz/run.sh, which builds the library in a way of its own.
 sources:
@@ -125,6 +134,14 @@ $B/obj/%.o: %.c $B/flags
 $B/ballast: $(LIB_OBJ) $B/obj/experiments/main.o
 	$(call say,LD )$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
+# Loaded into foreign programs: nothing of ours beside it, and no sanitizer.
+$B/ballast-agent.so: live/agent.c live/uffd.h live/wire.h live/wire_io.h core/types.h $B/flags
+	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -U_FILE_OFFSET_BITS -fPIC -fvisibility=hidden -shared -pthread $< -o $@
+
+$B/tests/live/guest/%: tests/live/guest/%.c $B/flags
+	@mkdir -p $(@D)
+	$(call say,CC )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -pthread $< -o $@
+
 $B/libballast.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call say,AR )ar rcs $@ $^
@@ -133,4 +150,4 @@ $B/tests/%: tests/%.c tests/test.h $B/libballast.a
 	@mkdir -p $(@D)
 	$(call say,CC )$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $< $B/libballast.a $(LDLIBS) -lcunit -o $@
 
--include $(LIB_OBJ:.o=.d) $B/obj/experiments/main.d $(UNIT:=.d) $(MODEL:=.d)
+-include $(LIB_OBJ:.o=.d) $B/obj/experiments/main.d $(UNIT:=.d) $(MODEL:=.d) $(LIVE:=.d)

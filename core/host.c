@@ -252,6 +252,15 @@ void vm_fail(struct vm *vm, const struct err *err)
 	vm_empty(vm);
 }
 
+void vm_end(struct vm *vm, const char *why)
+{
+	if (vm->state != VM_RUNNING)
+		return;
+	vm->state = VM_ENDED;
+	host_event(vm->host, vm, "ended", "%s", why);
+	vm_empty(vm);
+}
+
 static void host_reclaim(struct host *host, struct vm *needy, struct err *err)
 {
 	struct machine *m = &host->machine;

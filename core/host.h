@@ -247,6 +247,9 @@ void vm_drive(struct vm *vm, const struct guest *guest, void *state);
 /* Stops the VM for good; its memory goes back. The error is copied. */
 void vm_fail(struct vm *vm, const struct err *err);
 
+/* The same for a guest that has come to its end. why is for the record. */
+void vm_end(struct vm *vm, const char *why);
+
 /*
  * A frame for the VM, not yet owned nor zeroed, reclaiming where frames are
  * short. On -ENOMEM nothing changed but what the reclaimers did. Inlined up to

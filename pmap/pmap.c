@@ -97,6 +97,8 @@ int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err
 
 void pmap_sample(struct pmap *pmap, ppn_t ppn)
 {
+	if (pmap->hide && !(pmap->pte[ppn.n] & PTE_SAMPLED))
+		pmap->hide(pmap->hide_ctx, ppn);
 	pmap->pte[ppn.n] = (pmap->pte[ppn.n] & ~(PTE_R | PTE_W)) | PTE_SAMPLED;
 }
 

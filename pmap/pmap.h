@@ -115,6 +115,12 @@ struct pmap {
 	pte_t blind; /* PTE_STORE if the guest's writes are not all seen: set, it stays set */
 	struct vm *vm;
 	const struct pmap_part *part;
+	/*
+	 * Optional, for a guest that runs by itself: the page is sampled now, so
+	 * its next touch must come to pmap_fault().
+	 */
+	void (*hide)(void *ctx, ppn_t ppn);
+	void *hide_ctx;
 	uint64_t count[PAGE_STATES]; /* PPNs per state; the sum is pages */
 	struct pmap_stats stats;
 };

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs every test of one build folder (BUILD=build) and ends with a line of counts.
+# Runs every test of one build folder (BUILD=build) and ends with a line of counts;
+# `tests/run.sh live`: those with live guests.
 # A program passes with 0, skips with 77, and has 300 s, after which it failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -8,8 +9,12 @@ passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT TERM
-for t in "$BUILD"/tests/unit/* "$BUILD"/tests/model/* tests/layers.sh tests/jobs/*.sh; do
-	case "$t" in *.d | *\**) continue ;; esac
+case "${1:-}" in
+live) set -- "$BUILD"/tests/live/* tests/live/*.sh ;;
+*) set -- "$BUILD"/tests/unit/* "$BUILD"/tests/model/* tests/layers.sh tests/jobs/*.sh ;;
+esac
+for t; do
+	case "$t" in *.d | *\** | */guest) continue ;; esac
 	start=$(date +%s%N)
 	timeout "${TEST_SECONDS:-300}" "$t" >"$log" 2>&1
 	rc=$?

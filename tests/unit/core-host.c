@@ -311,6 +311,28 @@ static void a_failed_vm_gives_everything_back(void)
 	test_host_free(&t);
 }
 
+static void an_ended_vm_gives_everything_back(void)
+{
+	struct test_host t;
+
+	test_host_new(&t, (struct test_shape){.frames = 20});
+	struct vm *a = test_vm(&t, "a", 30);
+	for (uint32_t i = 0; i < 30; i++)
+		test_fill(a, i, 1 + i);
+	*event_log = '\0';
+	t.host->on_event = on_event;
+	a->time_ns = 5;
+	vm_end(a, "it is done");
+	vm_end(a, "it is done"); /* once is enough */
+	CU_ASSERT_STRING_EQUAL(event_log, "5 a ended: it is done\n");
+	CU_ASSERT_EQUAL(a->state, VM_ENDED);
+	CU_ASSERT_EQUAL(t.m->free, 20);
+	CU_ASSERT_EQUAL(t.host->stats.vm_failed, 0);
+	CU_ASSERT_EQUAL(test_stat(&t.host->scope, "swap_slots_used"), 0);
+	CU_ASSERT_EQUAL(test_audit(&t), 0);
+	test_host_free(&t);
+}
+
 /* Frames that a new VM gets have nothing in them of the one that had them before. */
 static void nothing_leaks_between_guests(void)
 {
@@ -354,4 +376,5 @@ TESTS("core/host", {"parts in order", parts_come_in_order_and_go_in_reverse},
       {"reclaimers in order", reclaimers_are_asked_in_order},
       {"no frame", no_frame_is_an_error_with_a_reason},
       {"a failed VM", a_failed_vm_gives_everything_back},
+      {"an ended VM", an_ended_vm_gives_everything_back},
       {"nothing leaks", nothing_leaks_between_guests}, {"not one too many", not_one_vm_too_many})

@@ -244,6 +244,32 @@ static void sampled_pages_report_their_next_touch(void)
 	test_host_free(&t);
 }
 
+static void hide(void *ctx, ppn_t ppn)
+{
+	*(uint32_t *)ctx = *(uint32_t *)ctx * 10 + ppn.n;
+}
+
+/* Whoever drives the guest takes the page from its sight, once a sample. */
+static void sampled_pages_are_hidden(void)
+{
+	uint32_t hidden = 0;
+	struct test_host t;
+
+	test_host_new(&t, (struct test_shape){.frames = 4});
+	struct vm *vm = test_vm(&t, "a", 4);
+	vm->pmap->hide = hide;
+	vm->pmap->hide_ctx = &hidden;
+	test_hit(vm, 1, ACCESS_WRITE);
+	pmap_sample(vm->pmap, (ppn_t){1});
+	pmap_sample(vm->pmap, (ppn_t){1});
+	pmap_sample(vm->pmap, (ppn_t){2});
+	CU_ASSERT_EQUAL(hidden, 12);
+	test_hit(vm, 1, ACCESS_READ);
+	pmap_sample(vm->pmap, (ppn_t){1});
+	CU_ASSERT_EQUAL(hidden, 121);
+	test_host_free(&t);
+}
+
 /* A touch that fails leaves the page sampled, and is none. */
 static void failed_touches_are_not_reported(void)
 {
@@ -363,5 +389,6 @@ TESTS("pmap/pmap", {"entries", entries_hold_what_they_are_made_of},
       {"drop", dropped_pages_read_as_zero}, {"contents", contents_are_a_write},
       {"harvest", harvests_find_what_was_touched}, {"handlers", states_have_handlers},
       {"sampled pages", sampled_pages_report_their_next_touch},
+      {"hidden pages", sampled_pages_are_hidden},
       {"failed touches", failed_touches_are_not_reported},
       {"audit finds damage", the_audit_finds_damage}, {"metered", entries_are_metered})

@@ -1,0 +1,227 @@
+/* From a guest's touch to the core and back to the guest's page tables. */
+#include "live/private.h"
+#include "live/uffd.h"
+
+#include "core/os.h"
+
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static uint64_t address(const struct live_vm *v, ppn_t ppn)
+{
+	return v->base + ((uint64_t)ppn.n << PAGE_SHIFT);
+}
+
+/* The page was there, maybe protected: whoever waits may go on. */
+static int let_pass(struct live_vm *v, ppn_t ppn)
+{
+	int rc = uffd_protect(v->uffd.fd, address(v, ppn), 1, false);
+
+	v->stats.again++;
+	return rc ? rc : uffd_wake(v->uffd.fd, address(v, ppn), 1);
+}
+
+/* Has the agent map the page to its window or a slot. */
+static int map_to(struct live_vm *v, ppn_t ppn, enum wire_place place, uint32_t slot)
+{
+	struct wire_move move = {ppn.n, 1, place, slot};
+	int rc = attach_move(v, &move);
+
+	if (rc)
+		return rc;
+	v->at[ppn.n] = place == WIRE_SLOT ? slot + 1 : 0;
+	v->stats.moves++;
+	return 0;
+}
+
+/*
+ * Shows the guest its own page, writable. The bytes lie in the window already,
+ * so that a touch between the agent's mmap() and its registration finds them.
+ */
+static int show_private(struct live_vm *v, ppn_t ppn, bool hole)
+{
+	const uint64_t at = address(v, ppn);
+	int rc = v->at[ppn.n] ? map_to(v, ppn, WIRE_HOME, 0) : 0;
+
+	if (rc)
+		return rc;
+	rc = hole ? uffd_zero(v->uffd.fd, at, 1) : uffd_continue(v->uffd.fd, at, 1, false);
+	if (hole && rc == -EEXIST)
+		rc = uffd_continue(v->uffd.fd, at, 1, false);
+	else if (!hole && rc == -EFAULT) /* a page of zeroes that was never filled in */
+		rc = uffd_zero(v->uffd.fd, at, 1);
+	return rc == -EEXIST ? let_pass(v, ppn) : rc;
+}
+
+/* Whether the kernel gave the guest a copy of its own of a page mapped to a slot. */
+static int is_copy(const struct live_vm *v, ppn_t ppn, bool *copy)
+{
+	uint64_t entry;
+	off_t offset = (off_t)((address(v, ppn) >> PAGE_SHIFT) * sizeof entry);
+
+	if (pread(v->pagemap, &entry, sizeof entry, offset) != sizeof entry)
+		return -ESRCH;
+	*copy = (entry >> 63 & 1) && !(entry >> 61 & 1);
+	return 0;
+}
+
+/*
+ * The guest wrote to a shared page after the agent mapped it and before it was
+ * registered: the write is in a copy that only the guest has. It becomes the
+ * page's own. It is protected, so nobody writes to it meanwhile.
+ */
+static int take_copy(struct live_vm *v, ppn_t ppn, struct err *err)
+{
+	struct pmap *pmap = v->vm->pmap;
+	struct machine *m = &v->live->host->machine;
+	int rc = pmap_touch(pmap, ppn, ACCESS_WRITE, err);
+
+	if (rc)
+		return rc;
+	struct iovec to = {m->backing->bytes(m, pte_mpn(pmap_peek(pmap, ppn))), PAGE_SIZE};
+	struct iovec from = {(void *)address(v, ppn), PAGE_SIZE};
+	v->stats.gap_writes++;
+	if (process_vm_readv(v->pid, &to, 1, &from, 1, 0) != PAGE_SIZE)
+		return err_run(err, EIO, "page %u: the guest's copy cannot be read: %s", ppn.n,
+			       strerror(errno));
+	return show_private(v, ppn, false);
+}
+
+/* Shows the guest a shared page, read-only. */
+static int show_shared(struct live_vm *v, ppn_t ppn, struct err *err)
+{
+	const uint64_t at = address(v, ppn);
+	const uint32_t slot = pte_value(pmap_peek(v->vm->pmap, ppn));
+	bool copy = false;
+	int rc = v->at[ppn.n] == slot + 1 ? 0 : map_to(v, ppn, WIRE_SLOT, slot);
+
+	if (rc == -ENOMEM) { /* the process has too many mappings: the page is its own again */
+		rc = pmap_touch(v->vm->pmap, ppn, ACCESS_WRITE, err);
+		return rc ? rc : show_private(v, ppn, false);
+	}
+	if (rc == 0)
+		rc = uffd_continue(v->uffd.fd, at, 1, true);
+	if (rc != -EEXIST)
+		return rc;
+	rc = uffd_protect(v->uffd.fd, at, 1, true);
+	if (rc == 0)
+		rc = is_copy(v, ppn, &copy);
+	if (rc == 0 && copy)
+		return take_copy(v, ppn, err);
+	v->stats.again++;
+	return rc ? rc : uffd_wake(v->uffd.fd, at, 1);
+}
+
+/* How many pages from ppn on, itself included, to fill at its first touch. */
+static uint32_t reach(const struct live_vm *v, ppn_t ppn)
+{
+	const struct host *host = v->live->host;
+	const struct pmap *pmap = v->vm->pmap;
+	uint32_t most = (uint32_t)v->live->opts.fault_around, n = 1;
+
+	if (host->machine.free <= host->mark_high + (uint64_t)most)
+		return 1;
+	while (n < most && ppn.n + n < pmap->pages && (ppn.n + n) % most && !v->at[ppn.n + n] &&
+	       pte_state(pmap_peek(pmap, (ppn_t){ppn.n + n})) == PAGE_UNBACKED)
+		n++;
+	return n;
+}
+
+static int first_touch(struct live_vm *v, ppn_t ppn, struct err *err)
+{
+	uint32_t n = reach(v, ppn);
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < n; i++)
+		rc = pmap_touch(v->vm->pmap, (ppn_t){ppn.n + i}, ACCESS_WRITE, err);
+	if (rc)
+		return rc;
+	v->stats.around += n - 1;
+	if (!v->at[ppn.n] && uffd_zero(v->uffd.fd, address(v, ppn), n) == 0)
+		return 0;
+	for (uint32_t i = 0; rc == 0 && i < n; i++)
+		rc = show_private(v, (ppn_t){ppn.n + i}, true);
+	return rc;
+}
+
+static int touch(struct live_vm *v, ppn_t ppn, bool write, struct err *err)
+{
+	struct pmap *pmap = v->vm->pmap;
+	enum page_state was = pte_state(pmap_peek(pmap, ppn));
+
+	if (was == PAGE_UNBACKED)
+		return first_touch(v, ppn, err);
+	/* Writes to a page of its own are not seen one by one: it counts as written. */
+	int rc = pmap_touch(pmap, ppn, write || was != PAGE_SHARED ? ACCESS_WRITE : ACCESS_READ,
+			    err);
+	if (rc)
+		return rc;
+	if (pte_state(pmap_peek(pmap, ppn)) == PAGE_SHARED)
+		return show_shared(v, ppn, err);
+	return show_private(v, ppn, false);
+}
+
+static void handle(struct live_vm *v, const struct uffd_msg *msg)
+{
+	uint64_t page = (msg->arg.pagefault.address - v->base) >> PAGE_SHIFT;
+	const uint64_t writes = UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP;
+	struct err err = {0};
+
+	if (msg->event != UFFD_EVENT_PAGEFAULT || page >= v->vm->pages)
+		return;
+	uint64_t start = os_mono_ns();
+	int rc = touch(v, (ppn_t){(uint32_t)page}, msg->arg.pagefault.flags & writes, &err);
+	uint64_t took = os_mono_ns() - start;
+	v->stats.events++;
+	v->stats.fault_ns += took;
+	v->stats.fault_worst = max_u64(v->stats.fault_worst, took);
+	if (rc == 0 || rc == -ESRCH) /* a process that ends has no memory any more */
+		return;
+	if (!err.exit_code)
+		err_run(&err, -rc, "page %u cannot be shown to the guest: %s", (uint32_t)page,
+			strerror(-rc));
+	attach_fail(v, &err);
+}
+
+void fault_ready(struct watch *w, uint32_t events)
+{
+	struct live_vm *v = w->owner;
+	struct uffd_msg msg[16];
+
+	(void)events;
+	ssize_t n = read(w->fd, msg, sizeof msg);
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof *msg && v->state == LIVE_RUNNING; i++)
+		handle(v, &msg[i]);
+}
+
+void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, bool on)
+{
+	struct live *live = ctx;
+	struct live_vm *v = live->vm[vm];
+
+	/* A page whose mapping is elsewhere cannot be written in its window. */
+	if (v->uffd.fd < 0 || v->at[ppn.n])
+		return;
+	int rc = uffd_protect(v->uffd.fd, address(v, ppn), 1, on);
+	if (rc && rc != -ESRCH) {
+		struct err err;
+		err_run(&err, -rc, "page %u cannot be protected: %s", ppn.n, strerror(-rc));
+		attach_fail(v, &err);
+	}
+}
+
+void fault_hide(void *ctx, ppn_t ppn)
+{
+	struct live_vm *v = ctx;
+	const struct wire_move unmap = {ppn.n, 1, WIRE_UNMAP, 0};
+
+	if (v->state != LIVE_RUNNING || !pte_resident(pmap_peek(v->vm->pmap, ppn)))
+		return; /* it comes here anyway */
+	int rc = attach_move(v, &unmap);
+	if (rc && rc != -ESRCH) {
+		struct err err;
+		err_run(&err, -rc, "page %u cannot be sampled: %s", ppn.n, strerror(-rc));
+		attach_fail(v, &err);
+	}
+}

@@ -1,0 +1,92 @@
+/*
+ * Live guests: the manager of real processes' memory.
+ *
+ * The guest's process carries an agent (live/agent.c), which lays the VM's
+ * window of the pool (live/pool.h) over the guest's memory and sends a
+ * userfaultfd. Everything after that is the core's: a fault becomes
+ * pmap_touch(), which takes a frame, swaps in or unshares as it does for a
+ * trace; afterwards the guest's page tables are made to show what the pmap
+ * says. The page's state decides, an event is only a hint: it may be late,
+ * doubled, or about a page that has changed meanwhile.
+ *
+ * The manager is one thread, a loop over descriptors and the host's timers,
+ * whose clock is the time since it started. A guest that breaks the agent's
+ * protocol, or whose page is lost, is killed; the others run on.
+ */
+#ifndef BALLAST_LIVE_LIVE_H
+#define BALLAST_LIVE_LIVE_H
+
+#include "live/loop.h"
+#include "pmap/pmap.h"
+
+#include <sys/types.h>
+
+/* live { } of a job file. */
+struct live_opts {
+	int64_t fault_around; /* pages mapped at a first touch */
+	uint64_t orphan;      /* ns that a guest waits for a manager that is gone */
+};
+
+extern const struct opt_section live_section;
+
+enum live_state { LIVE_EXPECTED, LIVE_ATTACHING, LIVE_RUNNING, LIVE_DYING, LIVE_GONE };
+
+extern const char *const live_state_names[];
+
+/* What the guests did, by VM. */
+struct live_stats {
+	uint64_t events;      /* read from the userfaultfd */
+	uint64_t again;	      /* of them, about pages that were there already */
+	uint64_t around;      /* pages mapped at a neighbour's first touch */
+	uint64_t moves;	      /* pages that the agent mapped elsewhere, or back */
+	uint64_t gap_writes;  /* shared pages written before they were registered anew */
+	uint64_t fault_ns;    /* time in the handler */
+	uint64_t fault_worst; /* ns, of one event */
+};
+
+struct live;
+
+/* A guest, from when it is expected until it is gone. */
+struct live_vm {
+	struct live *live;
+	struct vm *vm;
+	enum live_state state;
+	pid_t pid;
+	struct watch uffd, sock, process; /* the last is a pidfd */
+	struct err why;			  /* it is DYING, if there is a reason */
+	int pagemap;
+	uint64_t base; /* of its memory, in its own process */
+	uint32_t *at;  /* [pages] 0: mapped to its window, else to that slot of the pool + 1 */
+	struct live_stats stats;
+};
+
+/*
+ * Makes a host whose backing is backing_live one of live guests, as its last
+ * part; socket is where agents connect (made here, with mode 0600).
+ */
+MUST_CHECK int live_open(struct host *host, const struct live_opts *opts, const char *socket,
+			 struct live **live, struct err *err);
+
+/* Adds a VM, whose guest is now expected to connect. pages > 0. */
+MUST_CHECK int live_add(struct live *live, const char *name, uint32_t pages, struct live_vm **v,
+			struct err *err);
+
+/* The guest of that name that is not gone, or NULL. */
+struct live_vm *live_find(const struct live *live, const char *name);
+
+/* All guests there have been: the i-th, in order of arrival; NULL past the last. */
+struct live_vm *live_at(const struct live *live, size_t i);
+
+/* Asks a guest to end (SIGTERM), or kills it; one that is only expected is given up. */
+void live_stop(struct live_vm *v, bool kill);
+
+/* One turn of the loop. 0, or -errno if the host cannot go on. */
+MUST_CHECK int live_turn(struct live *live, uint64_t timeout_ns, struct err *err);
+
+struct loop *live_loop(struct live *live);
+struct host *live_host(struct live *live);
+
+/* Whether this process may manage guests: the kernel's features and its rights. */
+MUST_CHECK int live_check(struct err *err);
+
+#endif

@@ -1,0 +1,207 @@
+#include "live/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SPAN (UINT64_C(1) << 40) /* of the file and of the view */
+
+static uint64_t bytes_of(uint64_t pages)
+{
+	return pages << PAGE_SHIFT;
+}
+
+/* Where a frame's bytes lie while it is f. */
+static uint64_t place_of(const struct pool *pool, mpn_t mpn, struct frame f)
+{
+	if (f.vm >= FRAME_OVERHEAD)
+		return bytes_of(mpn.n);
+	return pool->window[f.vm].offset + bytes_of(f.ppn);
+}
+
+static void punch(struct pool *pool, uint64_t offset, uint64_t bytes)
+{
+	if (fallocate(pool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+		      (off_t)bytes))
+		pool->stats.failed++;
+}
+
+/* The backing. */
+
+static int live_open(struct machine *m)
+{
+	struct pool *pool = calloc(1, sizeof *pool);
+
+	if (!pool)
+		return -ENOMEM;
+	pool->view = MAP_FAILED;
+	pool->next = bytes_of(m->frames);
+	pool->fd = memfd_create("ballast-pool", MFD_CLOEXEC);
+	if (pool->fd >= 0 && ftruncate(pool->fd, (off_t)SPAN) == 0)
+		pool->view = mmap(NULL, SPAN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+				  pool->fd, 0);
+	if (pool->view == MAP_FAILED) {
+		if (pool->fd >= 0)
+			close(pool->fd);
+		free(pool);
+		return -ENOMEM;
+	}
+	madvise(pool->view, SPAN, MADV_DONTDUMP);
+	m->store = pool;
+	m->bytes = pool->view;
+	return 0;
+}
+
+static void live_close(struct machine *m)
+{
+	struct pool *pool = m->store;
+
+	munmap(pool->view, SPAN);
+	close(pool->fd);
+	free(pool->window);
+	free(pool);
+	m->store = NULL;
+	m->bytes = NULL;
+}
+
+static uint8_t *live_bytes(const struct machine *m, mpn_t mpn)
+{
+	const struct pool *pool = m->store;
+
+	return pool->view + place_of(pool, mpn, m->frame[mpn.n]);
+}
+
+/* A taken frame's page is a hole, which reads as zero; the guest's fault fills it. */
+static void live_zero(struct machine *m, mpn_t mpn)
+{
+	(void)m;
+	(void)mpn;
+}
+
+static void live_copy(struct machine *m, mpn_t to, mpn_t from)
+{
+	memcpy(live_bytes(m, to), live_bytes(m, from), PAGE_SIZE);
+}
+
+static int live_set(struct machine *m, mpn_t mpn, uint64_t id)
+{
+	content_expand(id, live_bytes(m, mpn));
+	return 0;
+}
+
+static bool live_holds(const struct machine *m, mpn_t mpn, uint64_t id)
+{
+	uint8_t want[PAGE_SIZE];
+
+	content_expand(id, want);
+	return memcmp(live_bytes(m, mpn), want, PAGE_SIZE) == 0;
+}
+
+static void live_place(struct machine *m, mpn_t mpn, struct frame next)
+{
+	const struct pool *pool = m->store;
+
+	memcpy(pool->view + place_of(pool, mpn, next), live_bytes(m, mpn), PAGE_SIZE);
+}
+
+static void live_left(struct machine *m, mpn_t mpn, struct frame was)
+{
+	struct pool *pool = m->store;
+
+	if (was.vm < FRAME_OVERHEAD && !pool->window[was.vm].open)
+		return; /* given back with the rest of its window */
+	punch(pool, place_of(pool, mpn, was), PAGE_SIZE);
+	pool->stats.punched++;
+}
+
+static void guard(struct machine *m, mpn_t mpn, bool on)
+{
+	const struct pool *pool = m->store;
+	const struct frame f = m->frame[mpn.n];
+
+	if (f.vm < FRAME_OVERHEAD && pool->guard.protect)
+		pool->guard.protect(pool->guard.ctx, f.vm, (ppn_t){f.ppn}, on);
+}
+
+static void live_freeze(struct machine *m, mpn_t mpn)
+{
+	guard(m, mpn, true);
+}
+
+static void live_thaw(struct machine *m, mpn_t mpn)
+{
+	guard(m, mpn, false);
+}
+
+const struct backing backing_live = {
+	.policy = {"live", "a shared-memory file that live guests have mapped"},
+	.open = live_open,
+	.close = live_close,
+	.zero = live_zero,
+	.copy = live_copy,
+	.set = live_set,
+	.holds = live_holds,
+	.bytes = live_bytes,
+	.place = live_place,
+	.left = live_left,
+	.freeze = live_freeze,
+	.thaw = live_thaw,
+};
+
+/* Windows. */
+
+int pool_window_open(struct pool *pool, uint16_t vm, uint32_t pages)
+{
+	struct window *list;
+
+	if (bytes_of(pages) > SPAN - pool->next)
+		return -ENOSPC;
+	list = realloc(pool->window, (vm + 1u) * sizeof *list);
+	if (!list)
+		return -ENOMEM;
+	pool->window = list;
+	for (; pool->windows <= vm; pool->windows++)
+		list[pool->windows] = (struct window){0};
+	list[vm] = (struct window){pool->next, pages, true};
+	pool->next += bytes_of(pages);
+	return 0;
+}
+
+void pool_window_close(struct pool *pool, uint16_t vm)
+{
+	struct window *w = &pool->window[vm];
+
+	if (!w->open)
+		return;
+	w->open = false;
+	punch(pool, w->offset, bytes_of(w->pages));
+}
+
+int pool_blocks(const struct pool *pool, uint64_t *pages)
+{
+	struct stat st;
+
+	if (fstat(pool->fd, &st))
+		return -errno;
+	*pages = (uint64_t)st.st_blocks * 512 >> PAGE_SHIFT;
+	return 0;
+}
+
+size_t pool_audit(const struct machine *m, FILE *out)
+{
+	uint64_t pages = 0, frames = m->private_frames + m->shared;
+	int rc = pool_blocks(m->store, &pages);
+
+	if (rc == 0 && pages == frames)
+		return 0;
+	if (rc)
+		fprintf(out, "pool: its size cannot be read: %s\n", strerror(-rc));
+	else
+		fprintf(out, "pool: %llu pages of memory, %llu frames in use\n",
+			(unsigned long long)pages, (unsigned long long)frames);
+	return 1;
+}

@@ -1,0 +1,38 @@
+/* For live/ and its tests. */
+#ifndef BALLAST_LIVE_PRIVATE_H
+#define BALLAST_LIVE_PRIVATE_H
+
+#include "live/live.h"
+#include "live/pool.h"
+#include "live/wire.h"
+
+struct live {
+	struct host *host;
+	struct live_opts opts;
+	struct loop loop;
+	uint64_t start_ns; /* monotonic time at which the host's clock began */
+	char *socket;
+	struct watch listener;
+	struct live_vm **vm; /* [vms] by VM id */
+	size_t vms;
+};
+
+/* attach.c: agents and their guests' lives. */
+MUST_CHECK int attach_listen(struct live *live, const char *socket, struct err *err);
+void attach_close(struct live *live);
+void attach_stop(struct live_vm *v, bool kill);
+void attach_ready(struct live_vm *v); /* a new VM, whose guest is expected */
+void attach_drop(struct live_vm *v);  /* at the host's end: its process is killed */
+
+/* Kills the guest and gives its memory back; the reason is kept. */
+void attach_fail(struct live_vm *v, const struct err *why);
+
+/* Has the agent do it, and waits for that. 0 or -errno, of the agent's too. */
+MUST_CHECK int attach_move(struct live_vm *v, const struct wire_move *move);
+
+/* fault.c: what a guest's touch leads to. */
+void fault_ready(struct watch *w, uint32_t events);
+void fault_hide(void *ctx, ppn_t ppn);				/* pmap.hide */
+void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, bool on); /* struct pool_guard */
+
+#endif
