@@ -162,7 +162,7 @@ struct balloon_view { /* 80 bytes: the host's view of this guest; pages unless s
 	__le64 ballooned;
 	__le64 active;	 /* in use, by the host's estimate; 0: not estimated */
 	__le64 steal_ns; /* time that the guest waited for the host's paging */
-	__le32 state;	 /* the host's free memory: 0 high, 1 soft, 2 hard, 3 low */
+	__le32 state;	 /* the host's free memory: 0 high, 1 clear, 2 soft, 3 hard, 4 low */
 	__le32 reserved;
 	__le64 reserved2;
 };

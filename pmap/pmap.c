@@ -31,24 +31,29 @@ static const struct stat_row pmap_stat_rows[] = {
 	{NULL},
 };
 
-static int fault_unbacked(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access,
-			  struct err *err)
+int pmap_zero_fill(struct pmap *pmap, ppn_t ppn, struct err *err)
 {
 	struct host *host = pmap->vm->host;
+	enum page_state was = pte_state(pmap->pte[ppn.n]);
 	mpn_t mpn;
 
-	(void)ctx;
-	(void)access;
 	int rc = host_take_frame(host, pmap->vm, &mpn, err);
 	if (rc)
 		return rc;
-	machine_aim(&host->machine, mpn, pmap->vm->id, ppn);
 	host->machine.backing->zero(&host->machine, mpn);
 	pmap->pte[ppn.n] |= PTE_CHANGED | PTE_RECENT;
-	pmap_map_private(pmap, ppn, mpn, PAGE_UNBACKED);
+	pmap_map_private(pmap, ppn, mpn, was);
 	pmap->stats.zero_fills++;
 	pmap->vm->time_ns += host->cost.zero;
 	return 0;
+}
+
+static int fault_unbacked(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access,
+			  struct err *err)
+{
+	(void)ctx;
+	(void)access;
+	return pmap_zero_fill(pmap, ppn, err);
 }
 
 static void drop_private(void *ctx, struct pmap *pmap, ppn_t ppn)
@@ -160,15 +165,25 @@ void pmap_unmap_shared(struct pmap *pmap, ppn_t ppn, enum page_state state, uint
 	set_state(pmap, ppn, pte_make(state, value, pmap->pte[ppn.n] & PTE_LASTING));
 }
 
-void pmap_drop(struct pmap *pmap, ppn_t ppn)
+/* Whatever the page held is freed, whatever was known of it forgotten. */
+static void forget(struct pmap *pmap, ppn_t ppn, enum page_state becomes)
 {
 	enum page_state state = pte_state(pmap->pte[ppn.n]);
 	const struct page_handler *h = &pmap->part->handler[state];
 
 	if (h->drop)
 		h->drop(h->ctx, pmap, ppn);
-	set_state(pmap, ppn,
-		  pte_make(PAGE_UNBACKED, 0, (pmap->pte[ppn.n] & PTE_SAMPLED) | PTE_LOGGED));
+	set_state(pmap, ppn, pte_make(becomes, 0, (pmap->pte[ppn.n] & PTE_SAMPLED) | PTE_LOGGED));
+}
+
+void pmap_drop(struct pmap *pmap, ppn_t ppn)
+{
+	forget(pmap, ppn, PAGE_UNBACKED);
+}
+
+void pmap_give_up(struct pmap *pmap, ppn_t ppn)
+{
+	forget(pmap, ppn, PAGE_BALLOONED);
 }
 
 int pmap_set_content(struct pmap *pmap, ppn_t ppn, uint64_t id, struct err *err)

@@ -257,6 +257,15 @@ void pmap_unsample(struct pmap *pmap, ppn_t ppn);
 /* Forgets the page: it reads as zero from now on. Whatever it held is freed. */
 void pmap_drop(struct pmap *pmap, ppn_t ppn);
 
+/* The same, and the page becomes BALLOONED, which the handler of that state answers for. */
+void pmap_give_up(struct pmap *pmap, ppn_t ppn);
+
+/*
+ * For handlers: a page without contents, UNBACKED or BALLOONED, becomes PRIVATE
+ * in a zeroed frame. 0 or -errno, nothing changed.
+ */
+MUST_CHECK int pmap_zero_fill(struct pmap *pmap, ppn_t ppn, struct err *err);
+
 /* Makes the whole page hold what a content id stands for, as a write by the guest. */
 MUST_CHECK int pmap_set_content(struct pmap *pmap, ppn_t ppn, uint64_t id, struct err *err);
 

@@ -1,0 +1,108 @@
+#include "traces/replay_guest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct replay_guest {
+	struct vm *vm;
+	struct oracle *oracle;
+	uint64_t read_ns;
+	uint32_t hand;	/* page that the clock looks at next */
+	uint64_t out;	/* pages given */
+	uint64_t reads; /* pages fetched again */
+};
+
+/* Has contents that the guest could do without, and a frame or slot to gain. */
+static bool may_give(pte_t e)
+{
+	const enum page_state state = pte_state(e);
+
+	return !(e & PTE_PINNED) && (state == PAGE_PRIVATE || state == PAGE_SHARED ||
+				     state == PAGE_SWAPPED || state == PAGE_COMPRESSED);
+}
+
+/* Two turns: the first may find every page touched. */
+static int alloc_page(void *ctx, ppn_t *ppn)
+{
+	struct replay_guest *g = ctx;
+	pte_t *pte = g->vm->pmap->pte;
+
+	for (uint64_t i = 0; i < 2 * (uint64_t)g->vm->pages; i++) {
+		const uint32_t at = g->hand;
+		g->hand = at + 1 == g->vm->pages ? 0 : at + 1;
+		if (!may_give(pte[at]))
+			continue;
+		if (pte[at] & PTE_ACCESSED) {
+			pte[at] &= ~PTE_ACCESSED;
+			continue;
+		}
+		ppn->n = at;
+		/* Without memory it keeps its old id there, and the run's check will say so. */
+		if (g->oracle && oracle_write(g->oracle, g->vm, *ppn, 0))
+			return -ENOMEM;
+		g->out++;
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+static void free_page(void *ctx, ppn_t ppn)
+{
+	struct replay_guest *g = ctx;
+
+	g->out--;
+	if (pte_state(pmap_peek(g->vm->pmap, ppn)) != PAGE_UNBACKED)
+		pmap_drop(g->vm->pmap, ppn);
+}
+
+static void popped(void *ctx, ppn_t ppn)
+{
+	struct replay_guest *g = ctx;
+
+	(void)ppn;
+	g->out--;
+	g->reads++;
+	if (g->vm->state == VM_RUNNING)
+		g->vm->time_ns += g->read_ns;
+}
+
+static void stats(void *ctx, struct guest_memory *m)
+{
+	const struct replay_guest *g = ctx;
+
+	*m = (struct guest_memory){
+		.total = g->vm->pages,
+		.free = g->vm->pmap->count[PAGE_UNBACKED],
+		.swapped = g->out,
+		.faults = g->reads,
+		.swap_ins = g->reads,
+	};
+}
+
+int replay_guest_new(struct vm *vm, struct oracle *oracle, uint64_t read_ns,
+		     struct replay_guest **out, struct err *err)
+{
+	struct replay_guest *g = calloc(1, sizeof *g);
+
+	if (!g)
+		return err_run(err, ENOMEM, "vm %s: no memory for a guest", vm->name);
+	*g = (struct replay_guest){.vm = vm, .oracle = oracle, .read_ns = read_ns};
+	*out = g;
+	return 0;
+}
+
+void replay_guest_free(struct replay_guest *guest)
+{
+	free(guest);
+}
+
+struct driver_guest replay_guest_table(struct replay_guest *guest)
+{
+	return (struct driver_guest){
+		.ctx = guest,
+		.alloc_page = alloc_page,
+		.free_page = free_page,
+		.stats = stats,
+		.popped = popped,
+	};
+}
