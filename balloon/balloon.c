@@ -46,8 +46,8 @@ static const struct opt balloon_options[] = {
 	{"backoff", OPT_TIME, OPT(backoff), "5s", 0, 1e12, NULL,
 	 "driver: time without inflating after the guest had to have pages back"},
 	{"trace_read", OPT_TIME, OPT(trace_read), "5ms", 0, 1e12, NULL,
-	 "virtual time for a guest that replays a trace to fetch a page that it gave and then "
-	 "touches: what reading its own swap would cost it"},
+	 "virtual time for a guest that replays a trace to fetch a page that it gave, as from "
+	 "swap"},
 	{NULL},
 };
 
@@ -165,7 +165,7 @@ static bool serves(void *ctx, const struct vm *vm)
 	return balloon_serves(ctx, vm);
 }
 
-static const struct reclaimer balloon_reclaimer = {
+const struct reclaimer balloon_reclaimer = {
 	.policy = {"balloon", "ask a driver in the guest for pages, which the guest chooses"},
 	.from = HOST_SOFT,
 	.retarget = retarget,

@@ -44,6 +44,7 @@ struct balloon_opts {
 };
 
 extern const struct opt_section balloon_section;
+extern const struct reclaimer balloon_reclaimer;
 
 struct balloon;
 

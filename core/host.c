@@ -53,6 +53,8 @@ static const struct opt host_options[] = {
 	{"backing", OPT_CHOICE, HOST(backing), "ids", 0, 0, backings, "where page contents live"},
 	{"thresholds", OPT_CHOICE, HOST(thresholds), "reserve", 0, 0, thresholds_list,
 	 "when frames are reclaimed"},
+	{"reclaimers", OPT_LIST, HOST(reclaimers), "swap", 0, 0, NULL,
+	 "who gives frames back, in the order in which they are asked: balloon, swap"},
 	{"reserve_low", OPT_REAL, HOST(reserve_low), "4%", 0, 0.5, NULL,
 	 "free share of memory at which reclaiming begins (thresholds = reserve)"},
 	{"reserve_high", OPT_REAL, HOST(reserve_high), "6%", 0, 0.9, NULL,

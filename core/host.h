@@ -34,6 +34,7 @@ struct host_opts {
 	uint64_t low_memory;		 /* bytes that devices can address */
 	const struct policy *backing;	 /* of backings[] */
 	const struct policy *thresholds; /* of thresholds_list[] */
+	char **reclaimers;		 /* names, in the order in which they are asked */
 	double reserve_low, reserve_high;
 	uint64_t quantum; /* ns a VM runs ahead of the next */
 	uint64_t audit;	  /* ns of virtual time between self-checks; 0 never */

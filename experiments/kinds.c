@@ -1,5 +1,7 @@
 #include "experiments/kinds.h"
 
+#include "balloon/balloon.h"
+#include "experiments/ballooning.h"
 #include "experiments/sections.h"
 #include "pmap/pmap.h"
 #include "sharing/sharing.h"
@@ -10,8 +12,8 @@
 
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	&host_section, &cost_section, &share_section, &swap_section, &sample_section,
-	&run_section,  &gen_section,  &vm_section,    NULL,
+	&host_section,	 &cost_section, &share_section, &balloon_section, &swap_section,
+	&sample_section, &run_section,	&gen_section,	&vm_section,	  NULL,
 };
 
 const struct kind kinds[] = {
@@ -21,6 +23,7 @@ const struct kind kinds[] = {
 	{"sampler", "how the pages that a VM uses are estimated (sample.sampler)", samplers},
 	{"alloc", "how memory is divided among VMs (ballast alloc --policy)", allocators},
 	{"thresholds", "when frames are reclaimed (host.thresholds)", thresholds_list},
+	{"reclaimer", "who gives frames back when they are short (host.reclaimers)", reclaimers},
 	{"backing", "where page contents live (host.backing)", backings},
 	{"translation", "how guest addresses become machine addresses (vm.NAME.translation)",
 	 translations},

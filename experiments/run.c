@@ -1,5 +1,6 @@
 #include "experiments/run.h"
 
+#include "experiments/ballooning.h"
 #include "experiments/provenance.h"
 #include "experiments/recording.h"
 
@@ -11,9 +12,10 @@ struct run {
 	struct job *job;
 	const struct run_opts *opts;
 	struct host *host;
-	struct sharing *sharing; /* NULL: share.scan = none */
-	struct swap *swap;
-	struct sampling *sampling; /* NULL: nobody looks */
+	struct sharing *sharing;       /* NULL: share.scan = none */
+	struct swap *swap;	       /* NULL: not among host.reclaimers */
+	struct ballooning *ballooning; /* NULL: nor is the balloon */
+	struct sampling *sampling;     /* NULL: nobody looks */
 	struct oracle *oracle;
 	struct recording *recording;
 	json_t *summary;	/* as the run ended */
@@ -173,23 +175,55 @@ static int host_frames(const struct run *run, const struct host_opts *opts, uint
 	return 0;
 }
 
+static int open_swap(struct run *run, struct pmap_part *pmaps, uint64_t guest_pages,
+		     struct err *err)
+{
+	const struct swap_opts *swap = job_section(run->job, &swap_section);
+	uint64_t slots = swap->size >> PAGE_SHIFT;
+
+	if (!given(run->job, swap, "size"))
+		slots = guest_pages;
+	if (slots == 0 || slots >= UINT32_MAX)
+		return err_input(err, "%s: swap.size is %llu pages: give 4kb to 16tb",
+				 job_where(run->job, swap, "size"), (unsigned long long)slots);
+	return swap_open(run->host, pmaps, swap, (uint32_t)slots, &os_io, &run->swap, err);
+}
+
+static int open_balloon(struct run *run, struct pmap_part *pmaps, struct err *err)
+{
+	const struct balloon_opts *opts = job_section(run->job, &balloon_section);
+	struct balloon *balloon;
+
+	int rc = balloon_open(run->host, pmaps, opts, &balloon, err);
+	return rc ? rc : ballooning_new(run->host, balloon, opts, &run->ballooning, err);
+}
+
+/* In the job's order, which is that in which the host asks them. */
+static int open_reclaimers(struct run *run, struct pmap_part *pmaps, uint64_t guest_pages,
+			   struct err *err)
+{
+	const struct host_opts *opts = job_section(run->job, &host_section);
+
+	int rc = reclaimers_check(run->job, opts, err);
+	for (char **name = opts->reclaimers; rc == 0 && name && *name; name++) {
+		if (strcmp(*name, balloon_reclaimer.policy.name) == 0)
+			rc = open_balloon(run, pmaps, err);
+		else
+			rc = open_swap(run, pmaps, guest_pages, err);
+	}
+	return rc;
+}
+
 static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
 {
 	struct host_opts opts = *(const struct host_opts *)job_section(run->job, &host_section);
 	const struct cost_opts *cost = job_section(run->job, &cost_section);
-	const struct swap_opts *swap = job_section(run->job, &swap_section);
-	uint64_t slots = swap->size >> PAGE_SHIFT;
 	struct pmap_part *pmaps;
 
 	int rc = host_frames(run, job_section(run->job, &host_section), guest_pages, &opts.frames,
 			     err);
 	if (rc)
 		return rc;
-	if (!given(run->job, swap, "size"))
-		slots = guest_pages;
-	if (slots == 0 || slots >= UINT32_MAX)
-		return err_input(err, "%s: swap.size is %llu pages: give 4kb to 16tb",
-				 job_where(run->job, swap, "size"), (unsigned long long)slots);
 	rc = host_new(&opts, cost, &run->host, err);
 	if (rc)
 		return rc;
@@ -199,7 +233,7 @@ static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
 			  err);
 	if (rc)
 		return rc;
-	rc = swap_open(run->host, pmaps, swap, (uint32_t)slots, &os_io, &run->swap, err);
+	rc = open_reclaimers(run, pmaps, guest_pages, err);
 	if (rc)
 		return rc;
 	return sampling_open(run->host, pmaps, job_section(run->job, &sample_section),
@@ -223,7 +257,10 @@ static int add_vm(struct run *run, size_t i, uint32_t pages, struct err *err)
 		source_close(source);
 		return rc;
 	}
-	return replay_new(vm, source, run->oracle, &run->replay[i], err);
+	rc = replay_new(vm, source, run->oracle, &run->replay[i], err);
+	if (rc == 0 && run->ballooning)
+		rc = ballooning_add(run->ballooning, vm, opts, NULL, run->oracle, err);
+	return rc;
 }
 
 static int build(struct run *run, struct err *err)
@@ -281,6 +318,7 @@ void run_close(struct run *run)
 		return;
 	recording_free(run->recording);
 	json_decref(run->summary);
+	ballooning_free(run->ballooning);
 	host_free(run->host);
 	oracle_free(run->oracle);
 	free(run->replay);

@@ -21,6 +21,12 @@ static const struct opt vm_options[] = {
 	 "how its addresses become machine addresses"},
 	{"share_group", OPT_STRING, VM(share_group), NULL, 0, 0, NULL,
 	 "VMs of a group share pages among themselves only; unset: the group of all such VMs"},
+	{"balloon", OPT_BOOL, VM(balloon), "on", 0, 0, NULL,
+	 "it has a balloon driver, where host.reclaimers names the balloon"},
+	{"balloon_cap", OPT_REAL, VM(balloon_cap), "0", 0, 1, NULL,
+	 "its balloon's most pages, as a share of its own; 0: as balloon.cap"},
+	{"balloon_start", OPT_TIME, VM(balloon_start), "0", 0, 0, NULL,
+	 "when its driver starts: until then it is not there"},
 	{NULL},
 };
 

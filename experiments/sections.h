@@ -16,6 +16,9 @@ struct vm_opts {
 	char *gen; /* a generator's section, instead of a trace */
 	const struct policy *translation;
 	char *share_group; /* NULL: the default group */
+	bool balloon;
+	double balloon_cap;	/* share of its pages; 0: balloon.cap */
+	uint64_t balloon_start; /* ns */
 };
 
 /* run { } */

@@ -454,7 +454,7 @@ static const struct part swap_part = {
 	.close = swap_close,
 };
 
-static const struct reclaimer swap_reclaimer = {
+const struct reclaimer swap_reclaimer = {
 	.policy = {"swap", "write pages that the victim policy picks to the swap area"},
 	.from = HOST_HARD,
 	.reclaim = swap_reclaim,

@@ -33,6 +33,7 @@ struct swap_opts {
 
 extern const struct opt_section swap_section;
 extern const struct policy *const victims[];
+extern const struct reclaimer swap_reclaimer;
 
 struct swap;
 
