@@ -19,6 +19,8 @@ const struct experiment experiments[] = {
 	 esx_fig4_run},
 	{"esx-fig5", "what three production hosts reclaim, and when, against the paper's Fig. 5",
 	 esx_fig5_run},
+	{"esx-fig6", "active memory by sampling under a toucher, against the paper's Fig. 6",
+	 esx_fig6_run},
 	{"sharing-scan", "memory reclaimed by every scan policy, for the CPU time that it takes",
 	 sharing_scan_run},
 	{NULL},

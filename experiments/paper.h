@@ -10,7 +10,7 @@
 #include "core/err.h"
 
 #define PAPER_COLUMNS 16
-#define PAPER_ROWS    256
+#define PAPER_ROWS    512
 
 struct paper {
 	size_t columns, rows;

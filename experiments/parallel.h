@@ -12,7 +12,7 @@
 
 #include "core/err.h"
 
-#define PARALLEL_RESULT_MAX 2048 /* bytes: a result and its error cross a pipe in one write */
+#define PARALLEL_RESULT_MAX 3072 /* bytes: a result and its error cross a pipe in one write */
 
 /* Fills in *result; 0 or -errno. Runs in a child: it changes nothing of the parent's. */
 typedef int task_fn(void *arg, size_t task, void *result, struct err *err);

@@ -5,8 +5,9 @@
 #include <string.h>
 
 const struct policy *const trace_laws[] = {
-	&law_sequential.policy, &law_uniform.policy, &law_zipf.policy,	&law_phases.policy,
-	&law_drift.policy,	&law_mix.policy,     &law_image.policy, NULL,
+	&law_sequential.policy, &law_uniform.policy, &law_zipf.policy,
+	&law_phases.policy,	&law_drift.policy,   &law_mix.policy,
+	&law_image.policy,	&law_toucher.policy, NULL,
 };
 
 static const struct opt gen_table[] = {
@@ -23,7 +24,8 @@ static const struct opt gen_table[] = {
 	{"alpha", OPT_REAL, offsetof(struct gen_opts, alpha), "0.9", 0, 10, NULL,
 	 "zipf: the exponent; 0 is uniform"},
 	{"set_pages", OPT_INT, offsetof(struct gen_opts, set_pages), "0", 0, 0x1p36, NULL,
-	 "phases, drift: pages in the working set; image: those rewritten; 0: an eighth"},
+	 "phases, drift: pages in the working set; image: those rewritten; toucher: the background "
+	 "set; 0: an eighth"},
 	{"phase_refs", OPT_INT, offsetof(struct gen_opts, phase_refs), "0", 0, 0x1p48, NULL,
 	 "phases, drift: references until the set has moved; 0 means a twentieth of refs"},
 	{"scan_ratio", OPT_REAL, offsetof(struct gen_opts, scan_ratio), "0.05", 0, 1, NULL,
@@ -44,6 +46,13 @@ static const struct opt gen_table[] = {
 	 "image: the seed of its contents, the same for VMs that are to share"},
 	{"pace", OPT_TIME, offsetof(struct gen_opts, pace), "100ms", 0, 16e9, NULL,
 	 "image: virtual time of computing between touches, once all pages are written"},
+	{"schedule", OPT_STRING, offsetof(struct gen_opts, schedule), NULL, 0, 0, NULL,
+	 "toucher: what it touches when, \"0:0 8.5:50 10:150 20\": minute:MB, the last minute the "
+	 "end"},
+	{"pass", OPT_TIME, offsetof(struct gen_opts, pass), "1s", 1000, 16e9, NULL,
+	 "toucher: virtual time in which each page is touched once"},
+	{"zero_thread", OPT_BOOL, offsetof(struct gen_opts, zero_thread), "off", 0, 0, NULL,
+	 "toucher: when it ends, the guest touches what it had once more, to zero it"},
 	{NULL},
 };
 
@@ -150,26 +159,30 @@ static int check(const struct gen_opts *o, struct err *err)
 	return 0;
 }
 
-static void complete(struct gen_opts *o)
+static int complete(struct gen_opts *o, struct err *err)
 {
+	const struct law *law = (const struct law *)o->law; /* its first member */
+	uint64_t refs;
+
 	if (!o->set_pages)
 		o->set_pages = o->pages / 8 ? o->pages / 8 : 1;
 	if (!o->phase_refs)
 		o->phase_refs = o->refs / 20 ? o->refs / 20 : 1;
+	if (!law->refs)
+		return 0;
+	int rc = law->refs(o, &refs, err);
+	if (rc == 0)
+		o->refs = (int64_t)refs;
+	return rc;
 }
 
 /* All that makes the trace again. */
 static void describe_options(const struct gen_opts *o, struct trace_info *info)
 {
-	if (o->law == &law_image.policy)
-		snprintf(info->provenance, sizeof info->provenance,
-			 "ballast trace gen image refs=%lld pages=%lld seed=%lld write_ratio=%g "
-			 "set_pages=%lld zero=%g copies=%g copy_contents=%g common=%g member=%g "
-			 "image=%lld pace=%lluus",
-			 (long long)o->refs, (long long)o->pages, (long long)o->seed,
-			 o->write_ratio, (long long)o->set_pages, o->zero, o->copies,
-			 o->copy_contents, o->common, o->member, (long long)o->image,
-			 (unsigned long long)o->pace / 1000);
+	const struct law *law = (const struct law *)o->law; /* its first member */
+
+	if (law->describe)
+		law->describe(o, info->provenance, sizeof info->provenance);
 	else
 		snprintf(info->provenance, sizeof info->provenance,
 			 "ballast trace gen %s refs=%lld pages=%lld seed=%lld write_ratio=%g "
@@ -198,9 +211,10 @@ int source_generate(const struct gen_opts *opts, struct source **source, struct 
 	struct generator *g;
 	int rc = check(&o, err);
 
+	if (rc == 0)
+		rc = complete(&o, err);
 	if (rc)
 		return rc;
-	complete(&o);
 	g = calloc(1, sizeof *g);
 	if (!g)
 		return err_run(err, ENOMEM, "out of memory");

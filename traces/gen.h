@@ -29,6 +29,11 @@
  *               VM's own. The VM is `seed`, the image `image`: two VMs of an image
  *               share a fraction member of what each drew. A rewriting gives one of S
  *               pages in a random place what a random page of the image holds
+ *   toucher     touches the first N pages in order, once each `pass`, where N is what
+ *               `schedule` says of the time; a quarter as many as S, a pass, go to random
+ *               ones of the last S pages, which stand for what else the guest does. With
+ *               zero_thread the pass after N falls to 0 touches once more all that the
+ *               program ever had: a guest that zeroes what was freed
  */
 #ifndef BALLAST_TRACES_GEN_H
 #define BALLAST_TRACES_GEN_H
@@ -44,12 +49,16 @@ struct law {
 	void (*fill)(void *state, uint64_t *page, size_t n);
 	/* Instead of fill, where pages are not all: `refs` records of up to two words each. */
 	size_t (*words)(void *state, rec_t *word, size_t refs);
+	/* Optional: how many records there are, where options other than refs say so. */
+	int (*refs)(const struct gen_opts *opts, uint64_t *refs, struct err *err);
+	/* Optional: the command that makes the trace again, where other options than most laws'. */
+	void (*describe)(const struct gen_opts *opts, char *text, size_t size);
 	uint32_t tick_ns;	   /* of their times; 0: they have none */
 	void (*stop)(void *state); /* frees what the state owns; or NULL */
 };
 
 extern const struct law law_sequential, law_uniform, law_zipf, law_phases, law_drift, law_mix,
-	law_image;
+	law_image, law_toucher;
 
 /* A bijection on [0, n), drawn from a stream: invertible mixing, walked until it falls below n. */
 struct scatter {

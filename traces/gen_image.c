@@ -201,11 +201,23 @@ static size_t image_words(void *state, rec_t *word, size_t refs)
 	return n;
 }
 
+static void image_describe(const struct gen_opts *o, char *text, size_t size)
+{
+	snprintf(text, size,
+		 "ballast trace gen image refs=%lld pages=%lld seed=%lld write_ratio=%g "
+		 "set_pages=%lld zero=%g copies=%g copy_contents=%g common=%g member=%g "
+		 "image=%lld pace=%lluus",
+		 (long long)o->refs, (long long)o->pages, (long long)o->seed, o->write_ratio,
+		 (long long)o->set_pages, o->zero, o->copies, o->copy_contents, o->common,
+		 o->member, (long long)o->image, (unsigned long long)o->pace / 1000);
+}
+
 const struct law law_image = {
 	.policy = {.name = "image", .help = "a VM's memory by classes of page, some rewritten"},
 	.size = sizeof(struct image),
 	.tick_ns = TICK_NS,
 	.start = image_start,
 	.words = image_words,
+	.describe = image_describe,
 	.stop = image_stop,
 };

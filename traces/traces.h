@@ -119,6 +119,9 @@ struct gen_opts {
 	double zero, copies, copy_contents, common, member; /* image: classes, parts of pages */
 	int64_t image;					    /* image: whose contents */
 	uint64_t pace;					    /* image: ns between touches */
+	char *schedule;					    /* toucher: "minute:MB ... minute" */
+	uint64_t pass;	  /* toucher: ns in which each page is touched once */
+	bool zero_thread; /* toucher: the guest zeroes what it had */
 };
 
 extern const struct policy *const trace_laws[];
