@@ -2,6 +2,7 @@
 
 #include <confuse.h>
 #include <jansson.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <zstd.h>
 
@@ -74,9 +75,10 @@ static const struct argp version_argp = {
 
 static int print_version_json(void)
 {
-	json_t *version = json_pack("{s:s, s:s, s:s, s:s, s:s}", "ballast", BALLAST_VERSION,
+	json_t *version = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "ballast", BALLAST_VERSION,
 				    "compiler", __VERSION__, "libconfuse", confuse_version,
-				    "jansson", jansson_version_str(), "zstd", ZSTD_versionString());
+				    "jansson", jansson_version_str(), "zstd", ZSTD_versionString(),
+				    "sqlite", sqlite3_libversion());
 	char *text = version ? json_dumps(version, JSON_INDENT(2)) : NULL;
 	struct err err;
 
@@ -99,7 +101,8 @@ int cmd_version(int argc, char **argv)
 		return rc;
 	if (args.json)
 		return print_version_json();
-	printf("ballast %s\ncompiler %s\nlibconfuse %s\njansson %s\nzstd %s\n", BALLAST_VERSION,
-	       __VERSION__, confuse_version, jansson_version_str(), ZSTD_versionString());
+	printf("ballast %s\ncompiler %s\nlibconfuse %s\njansson %s\nzstd %s\nsqlite %s\n",
+	       BALLAST_VERSION, __VERSION__, confuse_version, jansson_version_str(),
+	       ZSTD_versionString(), sqlite3_libversion());
 	return 0;
 }

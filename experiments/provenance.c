@@ -11,15 +11,14 @@
 #include <sys/utsname.h>
 #include <xxhash.h>
 
-/* XXH3 of a whole file, as 16 hex digits. */
-static int hash_file(const char *path, char hex[17], struct err *err)
+int provenance_hash(const char *path, char hex[17], struct err *err)
 {
 	void *map;
 	size_t size;
 	int rc = os_map_file(path, &map, &size);
 
 	if (rc)
-		return err_run(err, -rc, "%s: cannot be read again for its hash: %s", path,
+		return err_run(err, -rc, "%s: cannot be read for its hash: %s", path,
 			       strerror(-rc));
 	snprintf(hex, 17, "%016llx", (unsigned long long)XXH3_64bits(map ? map : "", size));
 	if (map)
@@ -36,7 +35,7 @@ static json_t *traces_json(const struct job *job, struct err *err)
 		char hex[17];
 		if (!opts->trace || trace_reads_once(opts->trace))
 			continue;
-		if (hash_file(opts->trace, hex, err)) {
+		if (provenance_hash(opts->trace, hex, err)) {
 			json_decref(traces);
 			return NULL;
 		}

@@ -9,6 +9,9 @@
 
 #include "core/job.h"
 
+/* XXH3 of a whole file, as 16 hex digits. */
+MUST_CHECK int provenance_hash(const char *path, char hex[17], struct err *err);
+
 /* NULL and an error if a trace cannot be read again. */
 json_t *provenance_json(const struct job *job, struct err *err);
 

@@ -1,0 +1,172 @@
+#!/bin/sh
+# ballast sweep: a killed and resumed sweep keeps the rows of an undisturbed one,
+# each point is what `ballast run` gives, failures are named, and what stands in
+# the way is told in a line, with the finished runs kept.
+#
+#   RUNS=200 KILLS=10 tests/jobs/sweep.sh    as many runs and kills as one likes
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+ballast=$PWD/${BUILD:-build}/ballast
+case ${BUILD:-build} in
+*thread*)
+	echo "skipped: processes of one thread each: nothing for ThreadSanitizer to find"
+	exit 77
+	;;
+esac
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+cd "$work" || exit 1
+bad=0
+
+fail() {
+	echo "$*"
+	bad=1
+}
+
+# rows DIR: every row but the times, as text.
+rows() {
+	sqlite3 -readonly "$1/results.sqlite" 'SELECT * FROM runs ORDER BY run; SELECT * FROM meta'
+}
+
+# says CODE WORDS: the last command's exit code and its one line.
+says() {
+	[ "$rc" = "$1" ] || fail "exit code $rc, not $1: $(cat err)"
+	shift
+	grep -q -- "$*" err || fail "it does not say '$*': $(cat err)"
+}
+
+cat >a.job <<'END'
+gen g { law = zipf refs = 40k pages = 2000 }
+vm a { gen = g }
+host { thresholds = none }
+END
+
+# Killed again and again at moments of its own, resumed without being told what it was.
+runs=${RUNS:-48} kills=${KILLS:-4}
+seeds=$((runs / 4))
+sweep="--vary swap.victim=lru,clock --vary host.memory=2mb,4mb --seeds $seeds"
+start=$(date +%s%N)
+"$ballast" sweep a.job $sweep -o whole >out 2>err || fail "undisturbed: $(cat err)"
+took=$((($(date +%s%N) - start) / 1000000))
+again="sweep a.job $sweep -o killed"
+left=$kills
+while [ "$left" -gt 0 ]; do
+	left=$((left - 1))
+	"$ballast" $again >/dev/null 2>err &
+	pid=$!
+	at=$((took / (kills + 1)))
+	sleep "$(printf '%d.%03d' $((at / 1000)) $((at % 1000)))"
+	kill -9 $pid 2>/dev/null
+	wait $pid 2>/dev/null
+	[ -e killed/results.sqlite ] || continue
+	again="sweep --resume -o killed"
+done
+[ "$(sqlite3 -readonly killed/results.sqlite 'SELECT count(*) FROM runs')" -lt $((seeds * 4)) ] ||
+	echo "note: the kills came too late to matter"
+"$ballast" $again >out2 2>err || fail "resumed: $(cat err)"
+rows whole >a
+rows killed >b
+cmp a b || fail "the rows of a killed and resumed sweep differ"
+[ "$(wc -l <a)" = $((seeds * 4 + 2)) ] || fail "$(wc -l <a) rows"
+sed 's/killed/whole/g' out2 | cmp - out || fail "what is told differs"
+cmp whole/points.csv killed/points.csv || fail "points.csv differs"
+[ -z "$(find killed -name '*-wal' -o -name .lock)" ] || fail "left behind: $(ls -A killed)"
+
+# A point's mean is that of the runs that `ballast run` makes of it.
+sum=0
+for seed in $(seq "$seeds"); do
+	faults=$("$ballast" run a.job -s swap.victim=clock -s host.memory=4mb -s host.seed="$seed" \
+		-s gen.g.seed="$seed" --json | sed -n 's/.*"faults": \([0-9]*\),/\1/p')
+	sum=$((sum + faults))
+done
+awk -F, -v sum="$sum" -v n="$seeds" '$1 == "clock" && $2 == 4194304 { found = 1
+	if ($3 != n || ($4 - sum / n) ^ 2 > 1e-6) { print "mean " $4 " of " $3 ", not " sum / n; exit 1 } }
+	END { if (!found) exit 1 }' whole/points.csv || fail "points.csv: $(cat whole/points.csv)"
+
+# Failed runs are named, and stop no other; --resume leaves them, --retry does not.
+"$ballast" sweep a.job --vary swap.victim=none,lru -s host.memory=2mb -o failing >out 2>err
+rc=$?
+says 1 '1 of 2 runs failed'
+says 1 'run 0 (swap.victim=none seed 1) failed: vm a: no frame'
+[ "$(sqlite3 failing/results.sqlite 'SELECT state FROM runs ORDER BY run' | tr '\n' ' ')" = "failed done " ] ||
+	fail "states: $(rows failing)"
+"$ballast" sweep --retry -o failing --json >out 2>err
+rc=$?
+says 1 '1 of 2 runs failed'
+grep -q '"failed": 1' out && grep -q '"swap.victim": "none"' out || fail "--json: $(cat out)"
+
+# What does not fit together.
+"$ballast" sweep a.job $sweep -o whole >out 2>err
+rc=$?
+says 2 'holds a sweep already: --resume'
+"$ballast" sweep a.job $sweep -s swap.read_time=1ms --resume -o whole >out 2>err
+rc=$?
+says 2 'swap.read_time is the default there and 1ms here'
+"$ballast" sweep --resume -o nothing >out 2>err
+rc=$?
+says 2 'holds no sweep to resume'
+[ -e nothing ] && fail "nothing is left behind for a sweep that is none"
+"$ballast" sweep a.job --vary swap.victim=lru,clokc -o nothing 2>err
+rc=$?
+says 2 "did you mean 'clock'"
+"$ballast" sweep a.job --vary swap.victim=lru,fifo --dry-run -o nothing >out 2>err || fail "dry run"
+grep -q '2 points, 1 seed each: 2 runs' out && [ ! -e nothing ] || fail "dry run: $(cat out)"
+
+# Ctrl-C: a line, the signal's death, nothing lost.
+"$ballast" sweep a.job --vary swap.victim=lru,clock --seeds 400 -o stopped >out 2>err &
+pid=$!
+until [ -s stopped/results.sqlite ]; do sleep 0.05; done
+kill -TERM $pid
+wait $pid
+rc=$?
+says 143 'go on with .ballast sweep --resume -o stopped'
+[ -e stopped/.lock ] && fail "the lock is left behind"
+
+# Locked by another program; two sweeps at once.
+"$ballast" sweep a.job $sweep -o locked >out 2>err || fail "$(cat err)"
+sqlite3 locked/results.sqlite "DELETE FROM runs WHERE run > 3"
+mkfifo hold
+sqlite3 locked/results.sqlite <hold >/dev/null 2>&1 &
+holder=$!
+exec 3>hold
+echo "BEGIN EXCLUSIVE; SELECT 1;" >&3
+sleep 0.3
+"$ballast" sweep --resume -o locked >out 2>err
+rc=$?
+says 1 'locked by another program'
+exec 3>&-
+wait $holder
+"$ballast" sweep --resume -o locked >out 2>err || fail "once unlocked: $(cat err)"
+rows locked | cmp - a || fail "the rows differ after a lock"
+"$ballast" sweep a.job --vary swap.victim=lru,clock --seeds 400 -o twice >out 2>/dev/null &
+pid=$!
+until [ -s twice/results.sqlite ]; do sleep 0.05; done
+"$ballast" sweep --resume -o twice >out 2>err
+rc=$?
+says 1 "process $pid is sweeping there"
+kill $pid
+wait $pid 2>/dev/null
+
+# A full disk (here a limit on file sizes) keeps what is done.
+(ulimit -f 800 && exec "$ballast" sweep a.job $sweep --seeds 300 -o full >out 2>err)
+rc=$?
+says 1 'finished runs are kept'
+n=$(sqlite3 full/results.sqlite 'SELECT count(*) FROM runs')
+[ "$n" -gt 5 ] && [ "$n" -lt 1200 ] || fail "$n runs are kept on a full disk"
+
+# A folder that cannot be written to.
+mkdir closed
+chmod 555 closed
+if [ "$(id -u)" = 0 ]; then
+	as="setpriv --reuid=65534 --regid=65534 --clear-groups"
+	chmod 755 . && chmod 644 a.job
+else
+	as=
+fi
+if $as test -x "$ballast"; then
+	$as "$ballast" sweep a.job $sweep -o closed >out 2>err
+	rc=$?
+	says 1 'closed: cannot write there: Permission denied'
+fi
+exit $bad
