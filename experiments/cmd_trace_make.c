@@ -211,8 +211,8 @@ static int run_copy(const struct copy_args *args)
 
 static const struct argp_option import_options[] = {
 	{"format", 'f', "NAME", 0,
-	 "The format of FILE: auto, bt, u32, u64, csv, oracleGeneral or "
-	 "lackey (default: auto, by its first bytes or its name)",
+	 "The format of FILE, one of the readers that `ballast list reader` names (default: "
+	 "auto, by its first bytes or its name)",
 	 0},
 	{"output", 'o', "FILE", 0, "Where the .bt goes ('-': standard output)", 0},
 	{"space", 'S', "ppn|vpn", 0, "What its pages are: the guest's physical or virtual ones", 0},
@@ -253,7 +253,11 @@ static const struct argp import_argp = {
 	       "0).\n\nExamples:\n"
 	       "  ballast trace import --format u32 FILE -o FILE.bt\n"
 	       "  valgrind --tool=lackey --trace-mem=yes --log-fd=9 ls 9>&1 >/dev/null |\n"
-	       "    ballast trace import --format lackey --renumber - -o ls.bt",
+	       "    ballast trace import --format lackey --renumber - -o ls.bt\n"
+	       "  perf record -d -c 1 -e page-faults -o p.data ls\n"
+	       "  perf script -i p.data -F comm,pid,tid,time,event,addr >ls.perf\n"
+	       "  ballast trace import --renumber ls.perf -o ls.bt\n"
+	       "  xz -dc FILE.champsim.xz | ballast trace import --format champsim - -o FILE.bt",
 };
 
 int trace_import(int argc, char **argv)

@@ -102,7 +102,7 @@ struct reader {
 };
 
 extern const struct reader reader_bt, reader_u32, reader_u64, reader_csv, reader_oracle_general,
-	reader_lackey;
+	reader_lackey, reader_drmemtrace, reader_champsim, reader_perf, reader_damon;
 
 /* As source_open(), from memory that the caller keeps until source_close(). */
 MUST_CHECK int source_open_memory(const char *name, const void *data, size_t n, const char *format,
@@ -137,6 +137,32 @@ bool batch_sleep(struct batch *b, uint64_t *ticks);
 static inline bool kind_valid(unsigned kind)
 {
 	return 0x3f3fu >> kind & 1;
+}
+
+/* Canonical addresses have 48 significant bits; cutting the rest keeps their pages distinct. */
+static inline bool address_page(uint64_t address, uint64_t *page)
+{
+	*page = address >> PAGE_SHIFT & REC_PAGE_MAX;
+	return address >> 47 == 0 || address >> 47 == 0x1ffff;
+}
+
+/* Batches made of a program's accesses, of which a page table would not notice each. */
+struct touches {
+	rec_t last; /* the one before, its time apart; a reader begins with TOUCHES_NONE */
+	struct batch batch;
+};
+
+#define TOUCHES_NONE (~(rec_t)0)
+
+/* Adds an access, ticks after the one before, unless it repeats that one. */
+static inline void touches_add(struct touches *t, enum rec_kind kind, uint64_t page, uint64_t ticks)
+{
+	rec_t r = rec_make(kind, page, 0);
+
+	if (r == t->last && ticks == 0)
+		return;
+	t->last = r;
+	batch_add(&t->batch, r | rec_make(REC_READ, 0, ticks));
 }
 
 /*

@@ -13,30 +13,10 @@
 struct lackey {
 	struct source source;
 	struct input *in;
-	rec_t last;
-	bool any;
-	struct batch batch;
+	struct touches touches;
 };
 
 #define SIZE_MAX_BYTES 4096 /* so that an access touches two pages at most */
-
-/* Canonical addresses have 48 significant bits; cutting the rest keeps them distinct. */
-static bool page_of(uint64_t address, uint64_t *page)
-{
-	*page = address >> PAGE_SHIFT & REC_PAGE_MAX;
-	return address >> 47 == 0 || address >> 47 == 0x1ffff;
-}
-
-static void emit(struct lackey *l, enum rec_kind kind, uint64_t page)
-{
-	rec_t r = rec_make(kind, page, 0);
-
-	if (l->any && r == l->last)
-		return;
-	l->any = true;
-	l->last = r;
-	batch_add(&l->batch, r);
-}
 
 static int kind_of(const char *line, size_t n)
 {
@@ -72,13 +52,13 @@ static int take_line(struct lackey *l, const char *line, size_t n, struct err *e
 	if (size == 0 || size > SIZE_MAX_BYTES)
 		return input_bad_line(l->in, err, "an access of %llu bytes: want 1 to %d",
 				      (unsigned long long)size, SIZE_MAX_BYTES);
-	if (!page_of(address, &first) || address + (size - 1) < address ||
-	    !page_of(address + (size - 1), &last))
+	if (!address_page(address, &first) || address + (size - 1) < address ||
+	    !address_page(address + (size - 1), &last))
 		return input_bad_line(l->in, err, "%llx is no address of 48 bits",
 				      (unsigned long long)address);
-	emit(l, (enum rec_kind)kind, first);
+	touches_add(&l->touches, (enum rec_kind)kind, first, 0);
 	if (last != first)
-		emit(l, (enum rec_kind)kind, last);
+		touches_add(&l->touches, (enum rec_kind)kind, last, 0);
 	return 0;
 }
 
@@ -88,8 +68,8 @@ static ssize_t lackey_next(struct source *source, const rec_t **batch, struct er
 	const char *line;
 	size_t n;
 
-	l->batch.n = 0;
-	while (!batch_full(&l->batch)) {
+	l->touches.batch.n = 0;
+	while (!batch_full(&l->touches.batch)) {
 		int rc = input_line(l->in, &line, &n, err);
 
 		if (rc == 0)
@@ -99,8 +79,8 @@ static ssize_t lackey_next(struct source *source, const rec_t **batch, struct er
 		if (rc < 0)
 			return rc;
 	}
-	*batch = l->batch.word;
-	return (ssize_t)l->batch.n;
+	*batch = l->touches.batch.word;
+	return (ssize_t)l->touches.batch.n;
 }
 
 static void lackey_close(struct source *source)
@@ -125,6 +105,7 @@ static int lackey_open(struct input *in, struct source **source, struct err *err
 	source_init(&l->source, &lackey_ops, "lackey");
 	l->source.info.space = TRACE_VPN;
 	l->in = in;
+	l->touches.last = TOUCHES_NONE;
 	*source = &l->source;
 	return 0;
 }

@@ -10,14 +10,16 @@ static const struct policy reader_auto = {
 };
 
 const struct policy *const trace_readers[] = {
-	&reader_auto,	       &reader_bt.policy,
-	&reader_u32.policy,    &reader_u64.policy,
-	&reader_csv.policy,    &reader_oracle_general.policy,
-	&reader_lackey.policy, NULL,
+	&reader_auto,	       &reader_bt.policy,	  &reader_u32.policy,
+	&reader_u64.policy,    &reader_csv.policy,	  &reader_oracle_general.policy,
+	&reader_lackey.policy, &reader_drmemtrace.policy, &reader_champsim.policy,
+	&reader_perf.policy,   &reader_damon.policy,	  NULL,
 };
 
 /* How many first bytes a reader may look at. */
 #define HEAD_BYTES 512
+
+#define NAMES_BYTES 160 /* of all readers in a message */
 
 void source_init(struct source *source, const struct source_ops *ops, const char *format)
 {
@@ -77,6 +79,43 @@ static bool name_ends_in(const char *name, const char *suffix)
 	return n > s && strncmp(name + n - s, suffix, s) == 0;
 }
 
+/* Which common packer the first bytes speak of, that is not unpacked here; or NULL. */
+static const char *unpacker(const uint8_t *head, size_t n)
+{
+	static const struct {
+		const char *magic, *command;
+	} packers[] = {
+		{"\xfd"
+		 "7zXZ",
+		 "xz -dc"},
+		{"\x1f\x8b", "gzip -dc"},
+		{"PK\x03\x04", "unzip -p"},
+		{"\x04\x22\x4d\x18", "lz4 -dc"},
+		{"BZh", "bzip2 -dc"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(packers); i++) {
+		size_t m = strlen(packers[i].magic);
+		if (n > m && memcmp(head, packers[i].magic, m) == 0)
+			return packers[i].command;
+	}
+	return NULL;
+}
+
+/* "bt, u32 or csv" of all readers but the first, auto. */
+static const char *reader_names(char *text, size_t n)
+{
+	size_t at = 0;
+
+	for (size_t i = 1; trace_readers[i] && at < n; i++)
+		at += (size_t)snprintf(text + at, n - at, "%s%s",
+				       i == 1		      ? ""
+				       : trace_readers[i + 1] ? ", "
+							      : " or ",
+				       trace_readers[i]->name);
+	return text;
+}
+
 /* The .bt magic decides, then the name, then what the text looks like. */
 static int guess(struct input *in, const struct reader **reader, struct err *err)
 {
@@ -99,16 +138,24 @@ static int guess(struct input *in, const struct reader **reader, struct err *err
 		if ((*reader)->looks && (*reader)->looks(head, (size_t)n))
 			return 0;
 	}
+	const char *command = unpacker(head, (size_t)n);
+	if (command)
+		return err_input(err,
+				 "%s is packed: unpack it on the way, as in: %s FILE | ballast "
+				 "trace import --format NAME - ...",
+				 input_name(in), command);
+	char names[NAMES_BYTES];
 	return err_input(err,
 			 "%s: cannot tell the format from the first bytes or the name: say "
-			 "--format bt, u32, u64, csv, oracleGeneral or lackey",
-			 input_name(in));
+			 "--format %s",
+			 input_name(in), reader_names(names, sizeof names));
 }
 
 int source_open_input(struct input *in, const char *format, struct source **source, struct err *err)
 {
 	const struct reader *reader = NULL;
 	const struct policy *policy;
+	char names[NAMES_BYTES];
 	int rc = 0;
 
 	if (!format || strcmp(format, "auto") == 0) {
@@ -116,10 +163,8 @@ int source_open_input(struct input *in, const char *format, struct source **sour
 	} else if ((policy = policy_find(trace_readers, format))) {
 		reader = reader_of(policy);
 	} else {
-		rc = err_input(err,
-			       "no trace format is called '%s': take auto, bt, u32, u64, csv, "
-			       "oracleGeneral or lackey",
-			       format);
+		rc = err_input(err, "no trace format is called '%s': take auto, %s", format,
+			       reader_names(names, sizeof names));
 	}
 	if (!rc)
 		rc = reader->open(in, source, err);

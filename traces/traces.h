@@ -46,13 +46,13 @@ struct source_progress {
 	uint64_t done, total;
 };
 
-/* Every reader by name: "auto" first, then bt, u32, u64, csv, oracleGeneral, lackey. */
+/* Every reader by name: "auto" first, then bt and the formats of others. */
 extern const struct policy *const trace_readers[];
 
 /*
  * Opens a file ("-": standard input) with a reader; format NULL or "auto" looks
- * at its first bytes and its name (.u32 .u64 .csv .oracleGeneral .lackey, also
- * with .zst behind). zstd is unpacked on the way.
+ * at its first bytes and its name, which then ends in the reader's suffix (.u32,
+ * .csv, ..., also with .zst behind). zstd is unpacked on the way.
  */
 MUST_CHECK int source_open(const char *path, const char *format, struct source **source,
 			   struct err *err);

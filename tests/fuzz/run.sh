@@ -38,6 +38,14 @@ printf 'page,op\n1,r\n0x10,w\n' | corpus csv plain
 printf 'vm,time_ns,content,op,page\n0,5,,read,1\n1,900,7,write,2\n0,99999999,3,unmap,1\n' |
 	corpus csv every-column
 printf '==1== x\nI  04001000,3\n L 1ffc,8\n S 2000,4\n M 1ffefff000,8\n' | corpus lackey plain
+printf 'ls 7/7 1.5: page-faults: 1000\nls 8/8 [1] 9.5: 1 cpu/mem-stores/P: 2fff x\n' | corpus perf plain
+printf 'k 1 1.5: damon:damon_aggregated: target_id=0 nr_regions=1 4096-12288: 1 0\n' |
+	corpus damon plain
+{ # a header, a process, a time, a store over a page's end
+	printf '\031\0\0\0\5\0\0\0\0\0\0\0\030\0\4\0\7\0\0\0\0\0\0\0'
+	printf '\034\0\2\0\7\0\0\0\0\0\0\0\1\0\20\0\377\17\0\0\0\0\0\0'
+} | corpus drmemtrace plain
+{ printf '\0\020\100\0\0\0\0\0' && head -c 56 /dev/zero; } | corpus champsim plain
 for form in '' --fixed; do
 	for seed in csv/plain csv/every-column; do
 		$ballast trace import --format csv $form "$out/corpus/$seed" -o - |

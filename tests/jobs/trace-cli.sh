@@ -141,6 +141,22 @@ page,op,time_ns,content,vm
 EOF
 cmp want.csv got.csv || bad=1
 
+# perf script's and DAMON's text, told by their first line; ChampSim's from a pipe.
+printf 'ls 7/7  1.5: page-faults: 1000\nls 7/7  1.6: page-faults: 2fff\n' >p.txt
+trace import p.txt -o - | trace cat - >got.csv
+cat >want.csv <<'EOF'
+page,op,time_ns,content,vm
+1,read,0,,0
+2,read,100000000,,0
+EOF
+cmp want.csv got.csv || bad=1
+printf 'k 1 1.5: damon:damon_aggregated: target_id=0 nr_regions=1 4096-12288: 1 0\n' |
+	trace import - -o - | trace cat - >got.csv
+says got.csv '1,read,0' '2,read,0'
+{ printf '\0\020\100\0\0\0\0\0' && head -c 56 /dev/zero; } | # one fetch, at 0x401000
+	trace import --format champsim - -o - | trace cat - >got.csv
+says got.csv '1025,read,0'
+
 # stat, as text and as JSON.
 trace stat l.bt --json >stat.json
 says stat.json '"records": 5' '"read": 3' '"write": 2' '"pages": 3' '"write_ratio": 0.4' \

@@ -23,6 +23,10 @@ static void test_told_by_name(void)
 		{"x.oracleGeneral", "oracleGeneral"},
 		{"x.oracleGeneral.zst", "oracleGeneral"},
 		{"l.lackey", "lackey"},
+		{"a.champsim", "champsim"},
+		{"a.drmemtrace.zst", "drmemtrace"},
+		{"a.perf", "perf"},
+		{"a.damon", "damon"},
 		{"a.bt", "refused"},
 		{"a.dat", "refused"},
 		{".u32", "refused"},
@@ -42,7 +46,32 @@ static void test_told_by_bytes(void)
 	CU_ASSERT_STRING_EQUAL(format_of("x", "==12== Lackey", 13), "lackey");
 	CU_ASSERT_STRING_EQUAL(format_of("x", " L 10,4\n", 8), "lackey");
 	CU_ASSERT_STRING_EQUAL(format_of("x", "I  10,4\n", 8), "lackey");
+	CU_ASSERT_STRING_EQUAL(format_of("x", "ls 1/1 2.5: page-faults: 10\n", 28), "perf");
+	CU_ASSERT_STRING_EQUAL(format_of("x", "k 1 2.5: damon:damon_aggregated: t\n", 35), "damon");
+	CU_ASSERT_STRING_EQUAL(format_of("x", "\31\0\0\0\5\0\0\0\0\0\0\0", 12), "drmemtrace");
 	CU_ASSERT_STRING_EQUAL(format_of("x", "", 0), "refused");
+}
+
+/* What is packed in a way that is not read here is told from what is unknown. */
+static void test_packed(void)
+{
+	static const char *const heads[][2] = {
+		{"\xfd"
+		 "7zXZ\0\0",
+		 "xz -dc"},
+		{"\x1f\x8b\x08\0\0\0\0", "gzip -dc"},
+		{"PK\x03\x04\0\0\0", "unzip -p"},
+		{"\x04\x22\x4d\x18\0\0\0", "lz4 -dc"},
+		{"BZh91AY", "bzip2 -dc"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+		struct source *source;
+		struct err err = {0};
+		CU_ASSERT(source_open_memory("x", heads[i][0], 7, NULL, &source, &err) < 0);
+		CU_ASSERT_EQUAL(err.exit_code, 2);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, heads[i][1]));
+	}
 }
 
 static void test_unknown_format(void)
@@ -99,5 +128,5 @@ static void test_sleep(void)
 }
 
 TESTS("traces/source", {"told by name", test_told_by_name}, {"told by bytes", test_told_by_bytes},
-      {"unknown format", test_unknown_format}, {"whole records", test_whole_records},
-      {"sleep", test_sleep})
+      {"packed", test_packed}, {"unknown format", test_unknown_format},
+      {"whole records", test_whole_records}, {"sleep", test_sleep})
