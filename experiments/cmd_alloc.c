@@ -76,6 +76,12 @@ static error_t parse_policy(struct argp_state *state, const char *arg,
 	if (opt_set(&row, &policy, arg, &err))
 		return cmd_usage(state, "--policy: %s", err.msg);
 	*allocator = (const struct allocator *)policy;
+	if ((*allocator)->curves)
+		return cmd_usage(
+			state,
+			"--policy: %s divides by miss curves, which a table of claims does "
+			"not have: run a job with sample.sampler=mrc",
+			policy->name);
 	return 0;
 }
 

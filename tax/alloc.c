@@ -5,8 +5,13 @@
 #include <string.h>
 
 const struct policy *const allocators[] = {
-	&allocator_esx.policy, &allocator_shares.policy, &allocator_equal.policy,
-	&allocator_mom.policy, &allocator_none.policy,	 NULL,
+	&allocator_esx.policy,
+	&allocator_shares.policy,
+	&allocator_equal.policy,
+	&allocator_mom.policy,
+	&allocator_mrc.policy,
+	&allocator_none.policy,
+	NULL,
 };
 
 static double mb(uint64_t pages)
@@ -28,6 +33,32 @@ int claim_check(const struct claim *c, struct err *err)
 	if (c->pages > ALLOC_PAGES_MAX)
 		return err_input(err, "%.12g MB held is too large; the largest is %.12g MB",
 				 mb(c->pages), mb(ALLOC_PAGES_MAX));
+	return 0;
+}
+
+/* Of an allocator that divides by curves. */
+static int curves_check(const struct alloc_ask *ask, const struct allocator *allocator,
+			struct err *err)
+{
+	for (size_t i = 0; i < ask->n; i++) {
+		const struct miss_curve *c = ask->claims[i].curve;
+
+		if (!c)
+			return err_input(
+				err,
+				"claim %zu has no miss curve, and %s divides by them: only "
+				"sample.sampler = mrc makes any",
+				i + 1, allocator->policy.name);
+		if (c->n < 1 || c->n > CURVE_POINTS_MAX || c->step < 1 || c->step > ALLOC_PAGES_MAX)
+			return err_input(err,
+					 "claim %zu: a miss curve of %u points every %llu pages",
+					 i + 1, c->n, (unsigned long long)c->step);
+		for (uint32_t j = 1; j < c->n; j++) {
+			if (c->misses[j] > c->misses[j - 1])
+				return err_input(err, "claim %zu: its miss curve rises at point %u",
+						 i + 1, j + 1);
+		}
+	}
 	return 0;
 }
 
@@ -68,6 +99,8 @@ int alloc_targets(const struct allocator *allocator, const struct alloc_ask *ask
 {
 	int rc = alloc_check(ask, err);
 
+	if (rc == 0 && allocator->curves)
+		rc = curves_check(ask, allocator, err);
 	if (rc)
 		return rc;
 	return allocator->targets(ask, target) ? no_memory(ask->n, err) : 0;

@@ -27,6 +27,7 @@
 #define TAX_WHOLE	 1000000u /* the tax is in millionths; all is more than allowed */
 #define ALLOC_PAGES_MAX	 (UINT64_C(1) << 36) /* of one VM: 256 TiB */
 #define ALLOC_CLAIMS_MAX (1u << 20)
+#define CURVE_POINTS_MAX (1u << 12)
 
 /*
  * What a VM would miss by its memory: misses[i] of them, in a time that is the
@@ -56,7 +57,7 @@ struct alloc_ask {
 
 /*
  * The socket. targets() gets an ask that alloc_check() passed and writes n
- * targets, each from min to max. esx, shares and equal divide exactly:
+ * targets, each from min to max. esx, shares, equal and mrc divide exactly:
  * sum(targets) == min(memory, sum of max), where a claim without shares counts
  * as a max of min. A gradual one takes one bounded step from claim.pages, and
  * its sum is what it is. 0 or -ENOMEM.
@@ -64,6 +65,7 @@ struct alloc_ask {
 struct allocator {
 	struct policy policy;
 	bool taxes;   /* reads ask.tax */
+	bool curves;  /* reads claim.curve, of every claim */
 	bool gradual; /* a step, to be repeated each period */
 	int (*targets)(const struct alloc_ask *ask, uint64_t *target);
 };

@@ -5,7 +5,7 @@
 #include "tax/alloc.h"
 
 extern const struct allocator allocator_esx, allocator_shares, allocator_equal, allocator_mom,
-	allocator_none;
+	allocator_mrc, allocator_none;
 
 /*
  * Divides by price with that tax; equal: as if every claim that has shares had
