@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 CC      ?= gcc
 PREFIX  ?= /usr/local
 VERSION := 0.1.0
+DATE    := November 20, 2026
 JOBS    := $(shell nproc)
 
 comma := ,
@@ -42,7 +43,7 @@ LIVE    := $(patsubst tests/live/%.c,$B/tests/live/%,$(wildcard tests/live/*.c))
 GUESTS  := $(patsubst tests/live/guest/%.c,$B/tests/live/guest/%,$(wildcard tests/live/guest/*.c))
 MODEL   := $(patsubst tests/model/%.c,$B/tests/model/%,$(wildcard tests/model/*.c))
 
-.PHONY: all build reproduce check check-san check-live lint format fuzz bench install clean help
+.PHONY: all build reproduce check check-san check-live lint format fuzz bench install uninstall deb check-deb clean help
 all: build
 build: $B/ballast $B/ballast-agent.so
 
@@ -90,14 +91,44 @@ bench: | deps-build
 
 ## make install      PREFIX=/usr/local DESTDIR=
 SHARE := $(DESTDIR)$(PREFIX)/share
-install: build
+LIB   := $(DESTDIR)$(PREFIX)/lib/ballast
+MAN   := $(SHARE)/man/man1
+COMPLETION := $(SHARE)/bash-completion/completions/ballast
+install: build man
 	install -Dm755 $B/ballast $(DESTDIR)$(PREFIX)/bin/ballast
-	install -Dm644 -t $(SHARE)/man/man1 docs/ballast.1
+	install -Dm644 -t $(LIB) $B/ballast-*.so
+	install -Dm644 -t $(MAN) $B/man/man1/*.1
+	sed -i 's,/usr/local/,$(PREFIX)/,' $(MAN)/ballast.1
+	install -Dm644 $B/man/ballast.bash $(COMPLETION)
 	install -Dm644 -t $(SHARE)/doc/ballast README.md LICENSE $(wildcard docs/*.md docs/*.svg)
 	for d in $(DATA); do install -Dm644 -t $(SHARE)/ballast/$$d experiments/$$d/* || exit; done
 
 # Folders of experiments/ that the program reads from (experiments/datadir.h).
 DATA = $(patsubst experiments/%/,%,$(wildcard experiments/*/))
+
+## make uninstall    takes all of that away again (the same PREFIX and DESTDIR)
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/ballast $(COMPLETION) $(MAN)/ballast.1 $(MAN)/ballast-*.1
+	rm -rf $(SHARE)/doc/ballast $(SHARE)/ballast $(LIB)
+
+## make deb          a Debian package, build/ballast_*.deb
+deb: | deps-build-deb
+	@$(MAKE) --no-print-directory -j$(JOBS) build man
+	@VERSION=$(VERSION) BUILD=$B packaging/deb.sh
+
+# Manual pages and completion come from the program's own tables of options.
+.PHONY: man
+man: $B/man/ballast.bash
+$B/man/ballast.bash: $B/ballast docs/ballast.1
+	@mkdir -p $B/man/man1 && rm -f $B/man/man1/*.1
+	$(call say,MAN)$B/ballast help --man $B/man/man1 --date '$(DATE)'
+	@install -m644 docs/ballast.1 $B/man/man1/
+	@$B/ballast help --completion >$@.tmp && mv $@.tmp $@
+
+## make check-deb    the package in a fresh Debian: installed, run, removed (root, a mirror)
+check-deb: | deps-build-deb
+	@$(MAKE) --no-print-directory deb
+	@BUILD=$B tests/deb/run.sh
 
 ## make clean        removes every build folder
 clean:

@@ -1,5 +1,5 @@
 /* Tables of commands: `ballast run`, `ballast trace info`. */
-#include "experiments/cmds.h"
+#include "experiments/describe.h"
 
 #include "core/opt.h"
 
@@ -79,6 +79,9 @@ int cmd_group(const struct cmd_group *group, int argc, char **argv)
 	};
 	struct group_args args = {.group = group};
 	char name[64];
+
+	if (describe_group(group))
+		return 2;
 	int rc = cmd_parse(&argp, argc, argv, &args);
 
 	if (rc)

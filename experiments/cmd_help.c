@@ -1,4 +1,4 @@
-#include "experiments/cmds.h"
+#include "experiments/describe.h"
 
 #include <confuse.h>
 #include <jansson.h>
@@ -6,40 +6,87 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+#define WORDS_MAX 2 /* `ballast help trace import` */
+
 struct help_args {
-	char *command; /* NULL: the overview */
+	char *word[WORDS_MAX]; /* the command; none: the overview */
+	int words;
+	const char *man, *date;
+	bool completion;
 };
+
+enum { KEY_MAN = 256, KEY_DATE, KEY_COMPLETION };
 
 static error_t parse_help(int key, char *arg, struct argp_state *state)
 {
 	struct help_args *args = state->input;
 
-	if (key != ARGP_KEY_ARG)
+	switch (key) {
+	case KEY_MAN:
+		args->man = arg;
+		return 0;
+	case KEY_DATE:
+		args->date = arg;
+		return 0;
+	case KEY_COMPLETION:
+		args->completion = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (args->words == WORDS_MAX ||
+		    (args->words == 1 && !describe_has_verbs(args->word[0])))
+			return cmd_usage(state, "one command at a time, please");
+		args->word[args->words++] = arg;
+		return 0;
+	default:
 		return ARGP_ERR_UNKNOWN;
-	if (args->command)
-		return cmd_usage(state, "one command at a time, please");
-	args->command = arg;
-	return 0;
+	}
 }
 
-static const struct argp help_argp = {
-	.parser = parse_help,
-	.args_doc = "[COMMAND]",
-	.doc = "Shows the commands, or the help of one."
-	       "\vExample:\n  ballast help list",
+static const struct argp_option help_options[] = {
+	{"man", KEY_MAN, "DIR", 0, "Write a manual page for every command there", 0},
+	{"date", KEY_DATE, "DATE", 0, "What these pages say they are of, as 'May 1, 2026'", 0},
+	{"completion", KEY_COMPLETION, NULL, 0, "Print the script that completes commands in bash",
+	 0},
+	{0},
 };
+
+static const struct argp help_argp = {
+	.options = help_options,
+	.parser = parse_help,
+	.args_doc = "[COMMAND] [VERB]",
+	.doc = "Shows the commands, or the help of one."
+	       "\vExamples:\n  ballast help list\n  ballast help trace import\n"
+	       "  source <(ballast help --completion)",
+};
+
+/* What `ballast WORD... --help` prints. */
+static int help_of(struct help_args *args)
+{
+	char ballast[] = "ballast", help[] = "--help";
+	char *argv[WORDS_MAX + 3] = {ballast};
+	int argc = 1;
+
+	for (int i = 0; i < args->words; i++)
+		argv[argc++] = args->word[i];
+	argv[argc++] = help;
+	return cmd_group(&cmd_program, argc, argv);
+}
 
 int cmd_help(int argc, char **argv)
 {
-	struct help_args args = {0};
+	struct help_args args = {.date = "November 20, 2026"};
+	struct err err;
 	int rc = cmd_parse(&help_argp, argc, argv, &args);
 
 	if (rc)
 		return rc;
-	char ballast[] = "ballast", help[] = "--help";
-	char *of_one[] = {ballast, args.command, help, NULL}, *overview[] = {ballast, help, NULL};
-	return args.command ? cmd_group(&cmd_program, 3, of_one)
-			    : cmd_group(&cmd_program, 2, overview);
+	if (args.man)
+		return man_write(args.man, args.date, &err) ? cmd_fail(&err) : 0;
+	if (args.completion) {
+		completion_write(stdout);
+		return 0;
+	}
+	return help_of(&args);
 }
 
 struct version_args {

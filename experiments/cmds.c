@@ -1,4 +1,4 @@
-#include "experiments/cmds.h"
+#include "experiments/describe.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -46,6 +46,9 @@ static error_t one_line(int key, char *arg, struct argp_state *state)
 
 int cmd_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
+	if (describe_command(argp, argv[0], input))
+		return 2;
+
 	static const struct argp quiet = {.parser = one_line};
 	const struct argp_child children[] = {{&quiet}, {NULL}};
 	struct argp parser = *argp;

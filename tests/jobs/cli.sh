@@ -54,6 +54,10 @@ for command in $commands; do
 	cmp -s "$work/out" "$work/help" || fail "help $command differs from $command --help"
 	usage 'unrecognized option' "$command" --no-such-option
 done
+ok help trace import
+grep -q 'ballast trace import' "$work/out" || fail "help trace import is that of something else"
+usage 'one command at a time' help trace import export
+usage "no verb 'imprt'; did you mean 'import'" help trace imprt
 ok --version
 ok version
 ok version --json
