@@ -1,4 +1,4 @@
-#include "core/host.h"
+#include "core/reclaim.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,39 +7,6 @@
 #include <string.h>
 
 const char *const host_state_names[HOST_STATES] = {"high", "clear", "soft", "hard", "low"};
-
-static void marks_none(const struct host_opts *opts, uint32_t frames, uint32_t *low, uint32_t *high)
-{
-	(void)opts;
-	(void)frames;
-	*low = 0;
-	*high = 1;
-}
-
-static void marks_reserve(const struct host_opts *opts, uint32_t frames, uint32_t *low,
-			  uint32_t *high)
-{
-	*low = (uint32_t)((double)frames * opts->reserve_low);
-	*high = (uint32_t)((double)frames * opts->reserve_high);
-	if (*high <= *low)
-		*high = *low + 1;
-}
-
-static const struct thresholds thresholds_none = {
-	{"none", "fill memory to the last frame, replace one page per fault: textbook replacement"},
-	marks_none,
-};
-
-static const struct thresholds thresholds_reserve = {
-	{"reserve", "keep frames free: reclaim below reserve_low up to reserve_high"},
-	marks_reserve,
-};
-
-const struct policy *const thresholds_list[] = {
-	&thresholds_none.policy,
-	&thresholds_reserve.policy,
-	NULL,
-};
 
 #define HOST(field) offsetof(struct host_opts, field)
 
@@ -130,8 +97,9 @@ int host_new(const struct host_opts *opts, const struct cost_opts *cost, struct 
 		return err_run(err, -rc, "no memory for a machine of %u frames (backing %s)",
 			       frames, opts->backing->name);
 	}
-	((const struct thresholds *)opts->thresholds)
-		->marks(opts, frames, &host->mark_low, &host->mark_high);
+	const struct thresholds *thresholds = (const struct thresholds *)opts->thresholds;
+	if (thresholds->marks)
+		thresholds->marks(opts, frames, &host->mark_low, &host->mark_high);
 	clock_init(&host->clock);
 	host->stats.frames = host->stats.min_free = frames;
 	stat_bind(&host->scope, host_stat_rows, host);
@@ -243,24 +211,41 @@ void vm_drive(struct vm *vm, const struct guest *guest, void *state)
 	vm->guest_state = state;
 }
 
+/* Its memory goes to the others. */
+static void vm_leave(struct vm *vm, enum vm_state state)
+{
+	vm->state = state;
+	vm_wake(vm);
+	vm_empty(vm);
+	vm->min = vm->target = vm->active = 0;
+	vm->shares = 0; /* it claims nothing */
+	host_plan(vm->host, "vm %s left", vm->name);
+}
+
 void vm_fail(struct vm *vm, const struct err *err)
 {
-	if (vm->state == VM_FAILED)
+	if (vm_gone(vm))
 		return;
-	vm->state = VM_FAILED;
 	vm->err = *err;
 	vm->host->stats.vm_failed++;
 	host_event(vm->host, vm, "failed", "%s", err->msg);
-	vm_empty(vm);
+	vm_leave(vm, VM_FAILED);
+}
+
+void vm_retire(struct vm *vm, const char *reason)
+{
+	if (vm_gone(vm))
+		return;
+	host_event_now(vm->host, vm, "removed", "%s", reason);
+	vm_leave(vm, VM_REMOVED);
 }
 
 void vm_end(struct vm *vm, const char *why)
 {
 	if (vm->state != VM_RUNNING)
 		return;
-	vm->state = VM_ENDED;
 	host_event(vm->host, vm, "ended", "%s", why);
-	vm_empty(vm);
+	vm_leave(vm, VM_ENDED);
 }
 
 static void host_reclaim(struct host *host, struct vm *needy, struct err *err)
@@ -295,6 +280,8 @@ int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err
 	why.exit_code = 0; /* clearing the whole message would cost more than the rest of this */
 	host->stats.reclaims++;
 	host->stats.min_free = min_u64(host->stats.min_free, host->machine.free);
+	if (host->reclaim)
+		return reclaim_take(host->reclaim, vm, mpn, &why) ? no_frame(host, &why, err) : 0;
 	/* Textbook replacement: no free frame, one wanted, and one who can give it. */
 	if (host->mark_high == 1 && host->reclaimers == 1 && first->replace) {
 		*mpn = first->replace(host->reclaimer[0].ctx, vm, &why);
@@ -305,24 +292,59 @@ int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err
 	return likely(mpn_valid(*mpn)) ? 0 : no_frame(host, &why, err);
 }
 
-void host_event(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)
+static void tell(struct host *host, uint64_t time_ns, const struct vm *vm, const char *event,
+		 const char *fmt, va_list ap)
 {
 	char reason[768];
+
+	vsnprintf(reason, sizeof reason, fmt, ap);
+	host->on_event(host->event_ctx, time_ns, vm, event, reason);
+}
+
+void host_event(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)
+{
 	va_list ap;
 
 	if (!host->on_event)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(reason, sizeof reason, fmt, ap);
+	tell(host, vm ? vm->time_ns : host_now(host), vm, event, fmt, ap);
 	va_end(ap);
-	host->on_event(host->event_ctx, vm ? vm->time_ns : host->clock.now_ns, vm, event, reason);
+}
+
+void host_event_now(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!host->on_event)
+		return;
+	va_start(ap, fmt);
+	tell(host, host_now(host), vm, event, fmt, ap);
+	va_end(ap);
 }
 
 void host_refresh(struct host *host)
 {
+	host_gauge(host);
 	for (size_t i = 0; i < host->parts; i++) {
 		if (host->part[i].part->refresh)
 			host->part[i].part->refresh(host->part[i].ctx);
+	}
+}
+
+void host_gauge(struct host *host)
+{
+	for (size_t i = 0; i < host->parts; i++) {
+		if (host->part[i].part->gauge)
+			host->part[i].part->gauge(host->part[i].ctx);
+	}
+}
+
+void host_changed(struct host *host, const struct opt_section *section, const void *opts)
+{
+	for (size_t i = 0; i < host->parts; i++) {
+		if (host->part[i].part->changed)
+			host->part[i].part->changed(host->part[i].ctx, section, opts);
 	}
 }
 

@@ -26,6 +26,8 @@
 struct host;
 struct vm;
 struct pmap;
+struct reclaim;
+struct reclaim_opts;
 
 /* host { } of a job file. */
 struct host_opts {
@@ -51,18 +53,6 @@ struct cost_opts {
 extern const struct opt_section host_section, cost_section;
 
 /*
- * When frames are reclaimed: at or below `low` free frames, until `high` are.
- * Where the marks are 0 and 1, memory is filled to the last frame and one page
- * is replaced per fault, as textbooks count.
- */
-struct thresholds {
-	struct policy policy;
-	void (*marks)(const struct host_opts *opts, uint32_t frames, uint32_t *low, uint32_t *high);
-};
-
-extern const struct policy *const thresholds_list[]; /* none, reserve */
-
-/*
  * How short of frames the machine is, by the policy of thresholds; each state
  * is shorter than the one before (Waldspurger 2002, section 6.3). CLEAR is of
  * later ESX only. Thresholds that have no states leave the host in HIGH.
@@ -70,6 +60,27 @@ extern const struct policy *const thresholds_list[]; /* none, reserve */
 enum host_state { HOST_HIGH, HOST_CLEAR, HOST_SOFT, HOST_HARD, HOST_LOW, HOST_STATES };
 
 extern const char *const host_state_names[HOST_STATES];
+
+/*
+ * When frames are reclaimed. By two marks: at or below `low` free frames, until
+ * `high` are; where they are 0 and 1, memory is filled to the last frame and one
+ * page is replaced per fault, as textbooks count. Or by states: mark[s] is the
+ * number of free frames below which state s begins, 0 for one that there is
+ * not, and mark[HOST_HIGH] what reclaiming aims at (core/reclaim.h).
+ */
+struct thresholds {
+	struct policy policy;
+	/* One of the two. */
+	void (*marks)(const struct host_opts *opts, uint32_t frames, uint32_t *low, uint32_t *high);
+	void (*states)(const struct reclaim_opts *opts, uint32_t frames, uint32_t *mark);
+};
+
+extern const struct policy *const thresholds_list[]; /* none, reserve, esx, esx-later */
+
+static inline bool thresholds_have_states(const struct policy *thresholds)
+{
+	return ((const struct thresholds *)thresholds)->states != NULL;
+}
 
 /*
  * A way to get frames back. One that takes them has reclaim; one that asks a
@@ -80,9 +91,9 @@ struct reclaimer {
 	enum host_state from; /* the state from which it is asked: balloon SOFT, swap HARD */
 	/*
 	 * Frees up to `want` frames of VM `only`, or of any VM where that is
-	 * NULL, and returns how many. needy is the VM that waits, or NULL. err
-	 * says why it was fewer, where there is a reason that a user can mend
-	 * (a full disk).
+	 * NULL, and returns how many; `only` is left its vm_floor(). needy is the
+	 * VM that waits, or NULL. err says why it was fewer, where there is a
+	 * reason that a user can mend (a full disk).
 	 */
 	uint32_t (*reclaim)(void *ctx, uint32_t want, struct vm *only, struct vm *needy,
 			    struct err *err);
@@ -113,6 +124,7 @@ struct reclaimer {
 struct planner {
 	int (*plan)(void *ctx, const char *reason, struct err *err);
 	void *ctx;
+	uint64_t period_ns; /* between plans where nothing else calls for one */
 };
 
 /*
@@ -134,6 +146,12 @@ struct part {
 	size_t (*audit)(void *ctx, FILE *out);	      /* recounts; returns violations */
 	void (*close)(void *ctx);		      /* last parts first */
 	void (*refresh)(void *ctx);		      /* brings costly gauges up to date */
+	void (*gauge)(void *ctx); /* the same for cheap ones, before each row of a series */
+	/*
+	 * The options of a section that may be set while it runs (struct opt,
+	 * live) are these from now on; they were checked.
+	 */
+	void (*changed)(void *ctx, const struct opt_section *section, const void *opts);
 };
 
 enum step { STEP_MORE = 0, STEP_ENDED = 1 };
@@ -145,7 +163,7 @@ struct guest {
 	void (*close)(void *state);
 };
 
-enum vm_state { VM_RUNNING, VM_ENDED, VM_FAILED };
+enum vm_state { VM_RUNNING, VM_ENDED, VM_FAILED, VM_REMOVED };
 
 struct vm {
 	struct host *host;
@@ -162,6 +180,9 @@ struct vm {
 	uint64_t active;	 /* pages in use, by the sampler's estimate; read vm_active() */
 	bool sampled;		 /* there is such an estimate */
 	const uint64_t *held[2]; /* private and shared pages: counts that the pmap keeps */
+	bool blocked;		 /* it waits for memory and does not run */
+	bool in_turn;		 /* the scheduler's: it will come to this VM */
+	struct vm *next_blocked; /* in the order of waking */
 	struct err err;		 /* why, if VM_FAILED */
 	const struct guest *guest;
 	void *guest_state;
@@ -207,6 +228,13 @@ struct host {
 	struct screen screen;	/* at most one */
 	struct planner planner; /* at most one; plan may be NULL */
 	enum host_state state;
+	struct reclaim *reclaim; /* NULL: thresholds without states */
+	struct turns *turns;	 /* the scheduler's, while host_run() lasts */
+	struct vm *running;	 /* whose turn it is, or NULL */
+	uint64_t turn_ends_ns;	 /* when, unless the guest ends it sooner */
+	uint64_t turn_max_ns;	 /* the longest turn, 0: any */
+	struct vm *blocked;	 /* the first to be woken; NULL: none waits */
+	size_t arrivals;	 /* VMs still to come: the run waits for them */
 	struct host_stats stats;
 	struct stat_scope scope;
 	event_fn *on_event; /* optional */
@@ -240,6 +268,15 @@ static inline uint64_t vm_active(const struct vm *vm)
 	return vm->sampled ? vm->active : vm_held(vm);
 }
 
+/*
+ * Pages that are left to a VM whose pages are taken: its target, its min where
+ * another VM cannot go on without, nothing where it cannot itself.
+ */
+static inline uint64_t vm_floor(const struct vm *vm, const struct vm *needy)
+{
+	return vm == needy ? 0 : needy ? vm->min : vm->target;
+}
+
 /* pages > 0. The name is copied; the guest is attached with vm_drive(). */
 MUST_CHECK int vm_add(struct host *host, const char *name, uint32_t pages, struct vm **vm,
 		      struct err *err);
@@ -250,6 +287,29 @@ void vm_fail(struct vm *vm, const struct err *err);
 
 /* The same for a guest that has come to its end. why is for the record. */
 void vm_end(struct vm *vm, const char *why);
+
+/* The same for a VM that is taken away. */
+void vm_retire(struct vm *vm, const char *reason);
+
+/* It holds nothing any more and never will. */
+static inline bool vm_gone(const struct vm *vm)
+{
+	return vm->state == VM_FAILED || vm->state == VM_REMOVED;
+}
+
+/*
+ * A blocked VM gets no turn until it is woken, in the order of blocking. The one
+ * that runs ends its turn after the reference at hand: its time passes.
+ */
+void vm_block(struct vm *vm);
+void vm_wake(struct vm *vm);
+
+/* Virtual time: the running VM's, or the clock's. */
+static inline uint64_t host_now(const struct host *host)
+{
+	return host->running ? max_u64(host->running->time_ns, host->clock.now_ns)
+			     : host->clock.now_ns;
+}
 
 /*
  * A frame for the VM, not yet owned nor zeroed, reclaiming where frames are
@@ -269,15 +329,24 @@ MUST_CHECK static inline int host_take_frame(struct host *host, struct vm *vm, m
 
 /*
  * Runs every guest to its end, interleaved by virtual time, firing timers on
- * the way, and audits at the end. A guest's bad input (class 2) ends the run; a
- * VM that fails otherwise fails alone and the run goes on and returns 0.
+ * the way, and audits at the end. A VM added by a timer's function joins in. A guest's bad input
+ * (class 2) ends the run; a VM that fails otherwise fails alone and the run goes on and returns 0.
  */
 MUST_CHECK int host_run(struct host *host, struct err *err);
 
-/* To be called before statistics are read out. */
+/* To be called before statistics are read out: all of them, or those of a series. */
 void host_refresh(struct host *host);
+void host_gauge(struct host *host);
 
+/* Tells every part of a section's options that were set anew. */
+void host_changed(struct host *host, const struct opt_section *section, const void *opts);
+
+/* Tells on_event, at the VM's time, or the host's where vm is NULL. */
 void host_event(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
+/* The same, at the host's time and not the VM's: of what is done to a VM. */
+void host_event_now(struct host *host, const struct vm *vm, const char *event, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
 /* Recounts every identity of machine and parts; writes the violations, returns how many. */

@@ -43,6 +43,8 @@ struct opt {
 			    max 0 with min > 0 = no upper bound */
 	const struct policy *const *choices; /* CHOICE: NULL-ended */
 	const char *help;		     /* one line, says the unit where the type does not */
+	bool live; /* a job's timeline may set it: its part hears of it (struct part, changed);
+		      not for STRING and LIST */
 };
 
 struct opt_section {

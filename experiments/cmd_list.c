@@ -56,8 +56,9 @@ static void print_keys(const struct opt_section *section, int indent)
 
 	for (const struct opt *opt = section->opts; opt->name; opt++) {
 		opt_domain(opt, domain, sizeof domain);
-		snprintf(text, sizeof text, "%s (%s%s%s)", opt->help, domain,
-			 opt->def ? "; default " : "", opt->def ? opt->def : "");
+		snprintf(text, sizeof text, "%s (%s%s%s%s)", opt->help, domain,
+			 opt->def ? "; default " : "", opt->def ? opt->def : "",
+			 opt->live ? "; may be set while it runs" : "");
 		print_entry(indent, opt->name, text);
 	}
 }

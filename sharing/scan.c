@@ -125,7 +125,7 @@ static uint64_t scan_vm(struct sharing *s, struct share_vm *v, uint64_t n, uint6
 	ppn_t pages[BATCH];
 	uint64_t done = 0;
 
-	while (done < n && v->vm->state != VM_FAILED) {
+	while (done < n && !vm_gone(v->vm)) {
 		uint32_t want = (uint32_t)min_u64(n - done, BATCH);
 		uint32_t got = s->scan->pick(s->scan_state, v, want, pages);
 		if (s->scan->look)

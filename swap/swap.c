@@ -16,10 +16,11 @@ static const struct opt swap_options[] = {
 	{"dir", OPT_STRING, SWAP(dir), NULL, 0, 0, NULL,
 	 "folder of the swap file (host.backing = ram); unset: $TMPDIR or /tmp"},
 	{"read_time", OPT_TIME, SWAP(read_time), "5ms", 0, 1e12, NULL,
-	 "virtual time to read a page back; the VM waits for it"},
+	 "virtual time to read a page back; the VM waits for it", .live = true},
 	{"write_time", OPT_TIME, SWAP(write_time), "0", 0, 1e12, NULL,
 	 "virtual time that a VM waits for a page written on its behalf; 0: writes are "
-	 "asynchronous"},
+	 "asynchronous",
+	 .live = true},
 	{"wsclock_tau", OPT_TIME, SWAP(wsclock_tau), "1s", 0, 3e12, NULL,
 	 "wsclock: a page unused for longer, in its VM's time, has left the working set"},
 	{"s3fifo_small", OPT_REAL, SWAP(s3fifo_small), "10%", 0.001, 0.9, NULL,
@@ -239,7 +240,8 @@ static bool settled(const struct swap *s, mpn_t mpn)
  * choose; where nothing else is left, their pages go one by one.
  */
 static __attribute__((noinline)) mpn_t evict_beside_shared(struct swap *s, mpn_t mpn,
-							   const struct vm *only, struct err *err)
+							   const struct vm *only,
+							   const struct vm *needy, struct err *err)
 {
 	struct machine *m = &s->host->machine;
 	const uint64_t before = m->free;
@@ -252,6 +254,8 @@ static __attribute__((noinline)) mpn_t evict_beside_shared(struct swap *s, mpn_t
 	if (mpn_valid(mpn))
 		return evict(s, mpn, err) ? MPN_NONE : mpn;
 	while (m->free == before) {
+		if (only && vm_held(only) <= vm_floor(only, needy))
+			return MPN_NONE;
 		if (evict_shared(s, only, err))
 			return MPN_NONE;
 	}
@@ -265,10 +269,12 @@ static __attribute__((noinline)) mpn_t evict_beside_shared(struct swap *s, mpn_t
 static inline mpn_t swap_one(struct swap *s, const struct vm *only, struct vm *needy,
 			     struct err *err)
 {
+	if (only && vm_held(only) <= vm_floor(only, needy))
+		return MPN_NONE;
 	mpn_t mpn = s->victim->pick(s->victim_state);
 
 	if (unlikely(s->host->machine.shared || s->host->screen.settle))
-		mpn = evict_beside_shared(s, mpn, only, err);
+		mpn = evict_beside_shared(s, mpn, only, needy, err);
 	else if (unlikely(mpn_valid(mpn) && evict(s, mpn, err)))
 		mpn = MPN_NONE;
 	if (unlikely(!mpn_valid(mpn)))
@@ -433,6 +439,17 @@ static size_t swap_audit(void *ctx, FILE *out)
 	return bad;
 }
 
+static void changed(void *ctx, const struct opt_section *section, const void *opts)
+{
+	const struct swap_opts *now = opts;
+	struct swap *s = ctx;
+
+	if (section != &swap_section)
+		return;
+	s->opts.read_time = now->read_time;
+	s->opts.write_time = now->write_time;
+}
+
 static void swap_close(void *ctx)
 {
 	struct swap *s = ctx;
@@ -452,6 +469,7 @@ static const struct part swap_part = {
 	.vm_removed = vm_removed,
 	.audit = swap_audit,
 	.close = swap_close,
+	.changed = changed,
 };
 
 const struct reclaimer swap_reclaimer = {

@@ -10,7 +10,7 @@
 
 #include "test.h"
 
-#include "core/host.h"
+#include "core/reclaim.h"
 #include "pmap/pmap.h"
 #include "sharing/sharing.h"
 #include "swap/private.h"
@@ -23,7 +23,8 @@ struct test_shape {
 	const struct backing *store; /* instead of a backing by name */
 	const struct os_io *io;
 	uint64_t seed, audit_ns, read_ns, write_ns, tau_ns;
-	bool no_swap; /* a machine and pmaps alone */
+	int64_t reclaim_rate; /* where thresholds have states; else the option's default */
+	bool no_swap;	      /* a machine and pmaps alone */
 };
 
 struct test_host {
@@ -34,6 +35,8 @@ struct test_host {
 	struct swap_opts swap_opts;
 	struct sharing *sharing; /* NULL with scan none */
 	struct share_opts share_opts;
+	struct reclaim *reclaim; /* NULL: thresholds without states */
+	struct reclaim_opts reclaim_opts;
 };
 
 static inline const struct policy *test_policy(const struct policy *const *list, const char *name,
@@ -72,6 +75,12 @@ static inline int test_host_open(struct test_host *t, struct test_shape s, struc
 	if (host_new(&opts, &cost, &t->host, err) || pmap_part_new(t->host, &t->pmaps))
 		abort();
 	t->m = &t->host->machine;
+	if (opt_defaults(&reclaim_section, &t->reclaim_opts))
+		abort();
+	if (s.reclaim_rate)
+		t->reclaim_opts.rate = s.reclaim_rate;
+	if (reclaim_open(t->host, &t->reclaim_opts, &t->reclaim, err))
+		abort();
 	if (opt_defaults(&share_section, &t->share_opts))
 		abort();
 	t->share_opts.scan = test_policy(scans, s.scan, "none");

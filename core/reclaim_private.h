@@ -1,0 +1,71 @@
+/*
+ * What the two halves of the reclaim loop share: core/reclaim.c knows when,
+ * core/reclaim_page.c from whom.
+ */
+#ifndef BALLAST_CORE_RECLAIM_PRIVATE_H
+#define BALLAST_CORE_RECLAIM_PRIVATE_H
+
+#include "core/reclaim.h"
+
+/* What the loop tells of a VM. */
+struct reclaim_vm {
+	uint64_t held, target; /* pages, as of the last gauge */
+	uint64_t paged;	       /* frames */
+	uint64_t untold;       /* of them, those that no event has told of yet */
+	bool fell_short;       /* and that there were too few was told */
+	uint64_t blocks, blocked_ns;
+	uint64_t since_ns; /* while it is blocked: since when */
+};
+
+struct reclaim {
+	struct host *host;
+	struct reclaim_opts opts;
+	uint32_t mark[HOST_STATES]; /* frames */
+	uint32_t goal, width;	    /* frames */
+	struct timer tick, period;
+	uint64_t since_ns;	/* what state_ns counts up to */
+	uint64_t told_ns;	/* of paging */
+	uint64_t paid_ns;	/* up to when the time to swap pages out is used */
+	uint64_t divided;	/* pages that the last plan divided */
+	bool acting;		/* what it does must not set it off again */
+	struct reclaim_vm **vm; /* [vms] by VM id */
+	size_t vms;
+	struct {
+		uint64_t state, goal;
+		uint64_t state_ns[HOST_STATES];
+		uint64_t changes, plans, paged, blocks;
+	} stats;
+};
+
+static inline uint64_t vm_excess(const struct vm *vm)
+{
+	uint64_t held = vm_held(vm);
+
+	return held > vm->target ? held - vm->target : 0;
+}
+
+/*
+ * Has the reclaimers page out up to `want` frames' worth of that VM; returns how
+ * many frames they freed. Charged to needy, if there is one.
+ */
+uint32_t reclaim_ask(struct reclaim *r, struct vm *vm, uint32_t want, struct vm *needy,
+		     struct err *err);
+
+/*
+ * Pages VMs above their targets, in proportion, as far as free frames are short
+ * of the goal and reclaim.rate allows, `least` pages in any case. Returns the
+ * frames freed.
+ */
+uint32_t reclaim_page(struct reclaim *r, uint64_t least);
+
+/* Tells what was paged since, while state and targets are still those that it was paged for. */
+void reclaim_tell(struct reclaim *r);
+
+/*
+ * No frame is free: one of somebody's, synchronously. First the VM furthest
+ * above its target, then the one furthest above its min, at last the needy
+ * one itself. False: nobody has one to give.
+ */
+bool reclaim_force(struct reclaim *r, struct vm *needy, struct err *err);
+
+#endif
