@@ -216,8 +216,8 @@ static int unknown_title(const struct job_kind *kind, const char *title, struct 
 			 all);
 }
 
-/* path is "section.key" or "section.title.key" and is taken apart. */
-static int set_path(struct job *job, char *path, const char *value, struct err *err)
+int job_find_key(struct job *job, char *path, struct job_kind **kind, struct job_part **part,
+		 const struct opt **opt, struct err *err)
 {
 	char *rest = strchr(path, '.'), *title = NULL;
 
@@ -233,20 +233,20 @@ static int set_path(struct job *job, char *path, const char *value, struct err *
 		title = rest;
 		key = dot + 1;
 	}
-	struct job_kind *kind = job_find_kind(job, path);
-	if (!kind)
+	*kind = job_find_kind(job, path);
+	if (!*kind)
 		return job_unknown_section(job, path, err);
-	if (kind->section->titled && !title)
+	if ((*kind)->section->titled && !title)
 		return err_input(err, "say which %s: %s.NAME.%.40s=...", path, path, key);
-	if (!kind->section->titled && title)
+	if (!(*kind)->section->titled && title)
 		return err_input(err, "%s has no parts; write %s.%.40s=...", path, path, key);
-	const struct opt *opt = opt_find(kind->section, key);
-	if (!opt)
-		return job_unknown_key(kind->section, key, err);
-	struct job_part *part = job_find_part(kind, title);
-	if (!part)
-		return unknown_title(kind, title, err);
-	return job_assign(kind, part, opt, value, "-s", err);
+	*opt = opt_find((*kind)->section, key);
+	if (!*opt)
+		return job_unknown_key((*kind)->section, key, err);
+	*part = job_find_part(*kind, title);
+	if (!*part)
+		return unknown_title(*kind, title, err);
+	return 0;
 }
 
 /* Cuts blanks off both ends of a writable string. */
@@ -262,23 +262,42 @@ static char *trim(char *s)
 	return s;
 }
 
-int job_set(struct job *job, const char *assignment, struct err *err)
+int job_split(const char *assignment, char **path, char **value, struct err *err)
 {
-	char *copy = strdup(assignment), *value;
-	int rc;
+	char *copy = strdup(assignment);
 
 	if (!copy)
 		return no_memory(err);
-	value = strchr(copy, '=');
-	if (!value) {
-		rc = err_input(err, "'%.60s' has no '='; write section.key=value", assignment);
-	} else {
-		*value++ = '\0';
-		rc = set_path(job, trim(copy), trim(value), err);
+	*value = strchr(copy, '=');
+	if (!*value) {
+		free(copy);
+		return err_input(err, "'%.60s' has no '='; write section.key=value", assignment);
+	}
+	*(*value)++ = '\0';
+	*value = trim(*value);
+	*path = trim(copy);
+	if (*path != copy) /* so that it can be freed */
+		memmove(copy, *path, strlen(*path) + 1);
+	*path = copy;
+	return 0;
+}
+
+int job_set(struct job *job, const char *assignment, struct err *err)
+{
+	char *path, *value;
+	struct job_kind *kind;
+	struct job_part *part;
+	const struct opt *opt;
+
+	int rc = job_split(assignment, &path, &value, err);
+	if (rc == 0) {
+		rc = job_find_key(job, path, &kind, &part, &opt, err);
+		if (rc == 0)
+			rc = job_assign(kind, part, opt, value, "-s", err);
+		free(path);
 	}
 	if (rc)
 		err_prefix(err, "-s");
-	free(copy);
 	return rc;
 }
 

@@ -60,6 +60,16 @@ void *job_titled(const struct job *job, const struct opt_section *section, size_
 const char *job_where(const struct job *job, const void *options, const char *key);
 
 /*
+ * A job that changes while it runs, beside the one that was read: job_copy() is
+ * equal to it, and job_change() sets a key that may be set then (struct opt,
+ * live), "section.key=value" as in job_set(). where stands for the place in the
+ * copy; *section and *title (NULL: untitled, else the copy's) say what changed.
+ */
+MUST_CHECK int job_copy(const struct job *job, struct job **copy, struct err *err);
+MUST_CHECK int job_change(struct job *job, const char *assignment, const char *where,
+			  const struct opt_section **section, const char **title, struct err *err);
+
+/*
  * Every resolved option, defaults too: {"host": {..}, "vm": {"a": {..}}}, in
  * table order. Sizes are numbers of bytes, times of nanoseconds; what is unset
  * is null. NULL only without memory.

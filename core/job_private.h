@@ -45,6 +45,14 @@ MUST_CHECK int job_make_part(struct job_kind *kind, const char *title, struct jo
 MUST_CHECK int job_assign(struct job_kind *kind, struct job_part *part, const struct opt *opt,
 			  const char *text, const char *where, struct err *err);
 
+/* What "section.key" or "section.title.key" names. path is taken apart. */
+MUST_CHECK int job_find_key(struct job *job, char *path, struct job_kind **kind,
+			    struct job_part **part, const struct opt **opt, struct err *err);
+
+/* The two sides of "path=value" without blanks. *path is the caller's to free, *value lies in it.
+ */
+MUST_CHECK int job_split(const char *assignment, char **path, char **value, struct err *err);
+
 /* -EINVAL with the nearest key of that section, or section of the job. */
 int job_unknown_key(const struct opt_section *section, const char *key, struct err *err);
 int job_unknown_section(const struct job *job, const char *name, struct err *err);

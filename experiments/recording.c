@@ -19,6 +19,8 @@ struct table {
 #define FIRST_AUTO_NS 1000000
 #define BYTES_MAX     ((size_t)64 << 20) /* of rows as many as were asked for */
 
+#define EVENTS_MAX 500000
+
 /* A column of series.csv: a statistic of one scope. */
 struct column {
 	const char *vm; /* NULL: the host's */
@@ -31,11 +33,12 @@ struct recording {
 	struct timer timer;
 	uint64_t sample_ns, last_row_ns;
 	bool automatic;	       /* sample_ns doubles */
-	struct column *column; /* [columns] known from the first row on */
-	size_t columns;
-	uint64_t **row; /* [rows] time and [columns] values as they lie in memory */
+	struct column *column; /* [columns] the host's, then each VM's as it comes */
+	size_t columns, vms;   /* VMs that have theirs */
+	uint64_t **row; /* [rows] time, number of columns then, and values as they lie in memory */
 	size_t rows, room;
 	struct table events;
+	size_t n_events;
 	struct err err; /* the first failure */
 };
 
@@ -91,13 +94,13 @@ static int add_columns(struct recording *r, const char *vm, const struct stat_sc
 	return 0;
 }
 
-/* The host's columns, then each VM's. */
+/* The host's columns, then each VM's; a VM that comes later has no values in earlier rows. */
 static int find_columns(struct recording *r)
 {
-	int rc = add_columns(r, NULL, &r->host->scope);
+	int rc = r->columns ? 0 : add_columns(r, NULL, &r->host->scope);
 
-	for (size_t i = 0; rc == 0 && i < r->host->vms; i++)
-		rc = add_columns(r, r->host->vm[i]->name, &r->host->vm[i]->stats);
+	for (; rc == 0 && r->vms < r->host->vms; r->vms++)
+		rc = add_columns(r, r->host->vm[r->vms]->name, &r->host->vm[r->vms]->stats);
 	return rc;
 }
 
@@ -120,15 +123,17 @@ static void add_row(struct recording *r, uint64_t now_ns)
 {
 	uint64_t *row = NULL;
 
-	if ((r->columns || find_columns(r) == 0) && make_room(r) == 0)
-		row = malloc((1 + r->columns) * sizeof *row);
+	host_gauge(r->host);
+	if (find_columns(r) == 0 && make_room(r) == 0)
+		row = malloc((2 + r->columns) * sizeof *row);
 	if (!row) {
 		err_run(&r->err, ENOMEM, "no memory for results");
 		return;
 	}
 	row[0] = now_ns;
+	row[1] = r->columns;
 	for (size_t i = 0; i < r->columns; i++)
-		memcpy(&row[1 + i], (const char *)r->column[i].base + r->column[i].stat->offset,
+		memcpy(&row[2 + i], (const char *)r->column[i].base + r->column[i].stat->offset,
 		       sizeof *row);
 	r->row[r->rows++] = row;
 	r->last_row_ns = now_ns;
@@ -164,11 +169,13 @@ static void put_row(const struct recording *r, const uint64_t *row, FILE *out)
 	char text[40];
 
 	put_time(out, row[0]);
-	for (size_t i = 0; i < r->columns; i++) {
+	for (size_t i = 0; i < row[1]; i++) {
 		const struct stat_row copied = {.kind = r->column[i].stat->kind};
-		stat_format(&copied, &row[1 + i], text, sizeof text);
+		stat_format(&copied, &row[2 + i], text, sizeof text);
 		fprintf(out, ",%s", text);
 	}
+	for (size_t i = row[1]; i < r->columns; i++)
+		fputc(',', out);
 	fputc('\n', out);
 }
 
@@ -179,7 +186,7 @@ static void row_due(struct clock *clk, struct timer *timer, void *arg)
 	add_row(r, clk->now_ns);
 	if (r->automatic && r->rows == ROWS_MAX)
 		thin_out(r);
-	if (!r->automatic && r->rows * (1 + r->columns) * sizeof **r->row > BYTES_MAX) {
+	if (!r->automatic && r->rows * (2 + r->columns) * sizeof **r->row > BYTES_MAX) {
 		err_input(&r->err, "the rows of series.csv pass %zu MiB: raise run.sample",
 			  BYTES_MAX >> 20);
 		r->host->stop = true;
@@ -195,6 +202,13 @@ static void event(void *ctx, uint64_t time_ns, const struct vm *vm, const char *
 {
 	struct recording *r = ctx;
 
+	if (++r->n_events > EVENTS_MAX)
+		return;
+	if (r->n_events == EVENTS_MAX) {
+		vm = NULL;
+		what = "not recorded";
+		reason = "there are too many events; this is the last one told";
+	}
 	put_time(r->events.out, time_ns);
 	fprintf(r->events.out, ",%s,%s,", vm ? vm->name : "", what);
 	put_field(r->events.out, reason);

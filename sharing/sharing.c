@@ -29,11 +29,12 @@ const struct policy *const scans[] = {
 static const struct opt share_options[] = {
 	{"scan", OPT_CHOICE, SHARE(scan), "none", 0, 0, scans, "which page is looked at next"},
 	{"rate_vm", OPT_INT, SHARE(rate_vm), "50", 0, 1e8, NULL,
-	 "pages of each VM looked at per second; a fast setting: 25k"},
+	 "pages of each VM looked at per second; a fast setting: 25k", .live = true},
 	{"rate_total", OPT_INT, SHARE(rate_total), "200", 0, 1e8, NULL,
-	 "pages of all VMs looked at per second, 0: as rate_vm says; a fast setting: 100k"},
+	 "pages of all VMs looked at per second, 0: as rate_vm says; a fast setting: 100k",
+	 .live = true},
 	{"period", OPT_TIME, SHARE(period), "100ms", 1000, 1e10, NULL,
-	 "time between bursts of scanning; a fast setting: 10ms"},
+	 "time between bursts of scanning; a fast setting: 10ms", .live = true},
 	{"before_swap", OPT_BOOL, SHARE(before_swap), "on", 0, 0, NULL,
 	 "try to share a page before it is swapped out"},
 	{"charge", OPT_REAL, SHARE(charge), "100%", 0, 1, NULL,
@@ -220,6 +221,18 @@ static void refresh(void *ctx)
 	s->stats.hints = s->table.hints;
 }
 
+static void changed(void *ctx, const struct opt_section *section, const void *opts)
+{
+	const struct share_opts *now = opts;
+	struct sharing *s = ctx;
+
+	if (section != &share_section)
+		return;
+	s->opts.rate_vm = now->rate_vm;
+	s->opts.rate_total = now->rate_total;
+	s->opts.period = now->period;
+}
+
 static void sharing_close(void *ctx)
 {
 	struct sharing *s = ctx;
@@ -245,6 +258,7 @@ static const struct part sharing_part = {
 	.refresh = refresh,
 	.audit = sharing_audit,
 	.close = sharing_close,
+	.changed = changed,
 };
 
 static int start(struct sharing *s)
