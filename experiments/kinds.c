@@ -3,17 +3,30 @@
 #include "balloon/balloon.h"
 #include "experiments/ballooning.h"
 #include "experiments/sections.h"
+#include "experiments/timeline.h"
 #include "pmap/pmap.h"
 #include "sharing/sharing.h"
 #include "swap/swap.h"
 #include "tax/alloc.h"
 #include "tax/sample.h"
+#include "tax/tax.h"
 #include "traces/traces.h"
 
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	&host_section,	 &cost_section, &share_section, &balloon_section, &swap_section,
-	&sample_section, &run_section,	&gen_section,	&vm_section,	  NULL,
+	&host_section,
+	&cost_section,
+	&reclaim_section,
+	&tax_section,
+	&sample_section,
+	&share_section,
+	&balloon_section,
+	&swap_section,
+	&run_section,
+	&gen_section,
+	&vm_section,
+	&at_section,
+	NULL,
 };
 
 const struct kind kinds[] = {
@@ -21,7 +34,8 @@ const struct kind kinds[] = {
 	{"victim", "which page loses its frame (swap.victim)", victims},
 	{"scan", "which page is looked at for sharing (share.scan)", scans},
 	{"sampler", "how the pages that a VM uses are estimated (sample.sampler)", samplers},
-	{"alloc", "how memory is divided among VMs (ballast alloc --policy)", allocators},
+	{"alloc", "how memory is divided among VMs (tax.alloc, ballast alloc --policy)",
+	 allocators},
 	{"thresholds", "when frames are reclaimed (host.thresholds)", thresholds_list},
 	{"reclaimer", "who gives frames back when they are short (host.reclaimers)", reclaimers},
 	{"backing", "where page contents live (host.backing)", backings},

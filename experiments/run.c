@@ -3,6 +3,9 @@
 #include "experiments/ballooning.h"
 #include "experiments/provenance.h"
 #include "experiments/recording.h"
+#include "experiments/timeline.h"
+#include "experiments/vm_source.h"
+#include "tax/tax.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,145 +22,25 @@ struct run {
 	struct oracle *oracle;
 	struct recording *recording;
 	json_t *summary;	/* as the run ended */
-	struct replay **replay; /* [vms] */
-	size_t vms;
+	size_t vms;		/* of the job */
+	uint32_t *pages;	/* [vms] */
+	struct source **source; /* [vms] until the VM is there; then its replayer has it */
+	struct replay **replay; /* [vms] NULL until the VM is there */
+	struct vm **vm;		/* [vms] the same */
+	struct overhead *overhead;
+	struct timeline *timeline;
 	uint64_t cpu_ns;
 	struct err failed;
 	progress_fn *progress;
 	void *progress_arg;
 };
 
-/* Whether the user gave the key, in a file or with -s. */
-static bool given(const struct job *job, const void *opts, const char *key)
-{
-	return strcmp(job_where(job, opts, key), "default") != 0;
-}
-
-/* Of a trace of several VMs, the one that the job names. */
-static int choose_vm(const struct run *run, const char *name, const struct vm_opts *opts,
-		     struct source **source, struct err *err)
-{
-	const struct trace_info *info = source_info(*source);
-	bool chosen = given(run->job, opts, "trace_vm");
-	uint32_t vms = info->vms;
-
-	if (info->counted && opts->trace_vm >= vms) {
-		int rc = err_input(err, "%s: vm.%s.trace_vm = %lld: %s has %u VM%s: give %s%u",
-				   job_where(run->job, opts, "trace_vm"), name,
-				   (long long)opts->trace_vm, source_name(*source), vms,
-				   vms > 1 ? "s" : "", vms > 1 ? "0 to " : "", vms - 1);
-		source_close(*source);
-		return rc;
-	}
-	/* Where nothing is counted yet, only its end tells how many there are. */
-	if (vms > 1 || (chosen && !info->counted))
-		return source_only_vm(*source, (uint32_t)opts->trace_vm, source, err);
-	return 0;
-}
-
-/* Opens what a VM's references come from; virtual pages are numbered densely. */
-static int open_source(const struct run *run, const char *name, const struct vm_opts *opts,
-		       struct source **source, struct err *err)
-{
-	int rc;
-
-	if (opts->trace && opts->gen)
-		return err_input(err, "vm %s has a trace and a gen: give one of them", name);
-	if (opts->gen) {
-		size_t n = job_count(run->job, &gen_section), i = 0;
-		while (i < n && strcmp(job_title(run->job, &gen_section, i), opts->gen) != 0)
-			i++;
-		if (i == n)
-			return err_input(err, "%s: vm %s: there is no section gen %s",
-					 job_where(run->job, opts, "gen"), name, opts->gen);
-		rc = source_generate(job_titled(run->job, &gen_section, i), source, err);
-	} else if (opts->trace) {
-		rc = source_open(opts->trace, opts->format, source, err);
-	} else {
-		return err_input(err, "vm %s has no trace: give vm.%s.trace=FILE", name, name);
-	}
-	if (rc == 0)
-		rc = choose_vm(run, name, opts, source, err);
-	if (rc == 0 && source_info(*source)->space == TRACE_VPN)
-		rc = source_renumber(*source, source, err);
-	return rc;
-}
-
-/*
- * A few records that name far pages make tables for all between: beyond what
- * any machine minds, a trace file must touch one page in so many.
- */
-#define SPARSE_PAGES (UINT64_C(1) << 22)
-#define SPARSE_MOST  64
-
-static int check_sparse(const char *name, const struct vm_opts *opts, const struct trace_info *info,
-			struct err *err)
-{
-	uint64_t pages = info->highest_page + 1;
-
-	if (!opts->trace || pages <= SPARSE_PAGES || pages / SPARSE_MOST <= info->pages)
-		return 0;
-	return err_input(
-		err,
-		"vm %s: %s touches %llu pages, up to page %llu: import it with --renumber, "
-		"or give vm.%s.memory=%llukb",
-		name, opts->trace, (unsigned long long)info->pages,
-		(unsigned long long)info->highest_page, name,
-		(unsigned long long)pages << (PAGE_SHIFT - 10));
-}
-
-/* Pages from 0 to the trace's highest; reads the whole of it where no count is stored. */
-static int size_from_trace(const struct run *run, const char *name, const struct vm_opts *opts,
-			   uint64_t *pages, struct err *err)
-{
-	struct trace_info info;
-	struct source *source = NULL;
-
-	if (opts->trace && trace_reads_once(opts->trace))
-		return err_input(err, "vm %s reads %s: give vm.%s.memory", name,
-				 strcmp(opts->trace, "-") == 0 ? "standard input" : "a pipe", name);
-	int rc = open_source(run, name, opts, &source, err);
-	if (rc)
-		return rc;
-	info = *source_info(source);
-	if (!info.counted)
-		rc = source_count(source, &info, run->progress, run->progress_arg, err);
-	source_close(source);
-	if (rc)
-		return rc;
-	*pages = info.pages ? info.highest_page + 1 : 1;
-	return check_sparse(name, opts, &info, err);
-}
-
-static int vm_pages(const struct run *run, const char *name, const struct vm_opts *opts,
-		    uint32_t *pages, struct err *err)
-{
-	uint64_t n = opts->memory >> PAGE_SHIFT;
-	int rc;
-
-	if (given(run->job, opts, "memory") && n == 0)
-		return err_input(err, "%s: vm.%s.memory is less than a page: give 4kb or more",
-				 job_where(run->job, opts, "memory"), name);
-	if (n == 0) {
-		rc = size_from_trace(run, name, opts, &n, err);
-		if (rc)
-			return rc;
-	}
-	if (n >= UINT32_MAX)
-		return err_input(err,
-				 "vm %s would have %llu pages, more than 16 TiB: give "
-				 "vm.%s.memory, or import the trace with --renumber",
-				 name, (unsigned long long)n, name);
-	*pages = (uint32_t)n;
-	return 0;
-}
-
 /* The host's size from host.frames, host.memory, or the VMs'. */
 static int host_frames(const struct run *run, const struct host_opts *opts, uint64_t guest_pages,
 		       int64_t *frames, struct err *err)
 {
-	bool by_frames = given(run->job, opts, "frames"),
-	     by_memory = given(run->job, opts, "memory");
+	bool by_frames = job_gives(run->job, opts, "frames"),
+	     by_memory = job_gives(run->job, opts, "memory");
 	int64_t from_memory = (int64_t)(opts->memory >> PAGE_SHIFT);
 
 	*frames = by_frames ? opts->frames : from_memory;
@@ -175,18 +58,28 @@ static int host_frames(const struct run *run, const struct host_opts *opts, uint
 	return 0;
 }
 
+/* Slots of the swap area. */
+static int swap_slots(const struct run *run, uint64_t guest_pages, uint64_t *slots, struct err *err)
+{
+	const struct swap_opts *swap = job_section(run->job, &swap_section);
+
+	*slots = job_gives(run->job, swap, "size") ? swap->size >> PAGE_SHIFT : guest_pages;
+	if (*slots == 0 || *slots >= UINT32_MAX)
+		return err_input(err, "%s: swap.size is %llu pages: give 4kb to 16tb",
+				 job_where(run->job, swap, "size"), (unsigned long long)*slots);
+	return 0;
+}
+
 static int open_swap(struct run *run, struct pmap_part *pmaps, uint64_t guest_pages,
 		     struct err *err)
 {
-	const struct swap_opts *swap = job_section(run->job, &swap_section);
-	uint64_t slots = swap->size >> PAGE_SHIFT;
+	uint64_t slots;
 
-	if (!given(run->job, swap, "size"))
-		slots = guest_pages;
-	if (slots == 0 || slots >= UINT32_MAX)
-		return err_input(err, "%s: swap.size is %llu pages: give 4kb to 16tb",
-				 job_where(run->job, swap, "size"), (unsigned long long)slots);
-	return swap_open(run->host, pmaps, swap, (uint32_t)slots, &os_io, &run->swap, err);
+	int rc = swap_slots(run, guest_pages, &slots, err);
+	if (rc)
+		return rc;
+	return swap_open(run->host, pmaps, job_section(run->job, &swap_section), (uint32_t)slots,
+			 &os_io, &run->swap, err);
 }
 
 static int open_balloon(struct run *run, struct pmap_part *pmaps, struct err *err)
@@ -224,7 +117,13 @@ static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
 			     err);
 	if (rc)
 		return rc;
-	rc = host_new(&opts, cost, &run->host, err);
+	uint64_t slots;
+	rc = swap_slots(run, guest_pages, &slots, err);
+	if (rc == 0)
+		rc = timeline_new(run->job, run->pages, (uint64_t)opts.frames, slots,
+				  &run->timeline, err);
+	if (rc == 0)
+		rc = host_new(&opts, cost, &run->host, err);
 	if (rc)
 		return rc;
 	if (pmap_part_new(run->host, &pmaps))
@@ -240,57 +139,88 @@ static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
 			     &run->sampling, err);
 }
 
-static int add_vm(struct run *run, size_t i, uint32_t pages, struct err *err)
+/* Who gets what, and what is done when it is short. */
+static int open_policy(struct run *run, struct err *err)
 {
-	const char *name = job_title(run->job, &vm_section, i);
+	struct reclaim *reclaim;
+	struct tax *tax;
+
+	int rc = reclaim_open(run->host, job_section(run->job, &reclaim_section), &reclaim, err);
+	if (rc == 0)
+		rc = tax_open(run->host, job_section(run->job, &tax_section), &tax, err);
+	return rc ? rc : overhead_open(run->host, &run->overhead, err);
+}
+
+/* Brings the i-th VM of the job in, at the start or by the timeline. */
+static int add_vm(void *ctx, size_t i, struct vm **out, struct err *err)
+{
+	struct run *run = ctx;
 	const struct vm_opts *opts = job_titled(run->job, &vm_section, i);
-	struct source *source;
 	struct vm *vm;
 
-	int rc = open_source(run, name, opts, &source, err);
+	int rc = vm_add(run->host, job_title(run->job, &vm_section, i), run->pages[i], &vm, err);
 	if (rc)
 		return rc;
-	rc = vm_add(run->host, name, pages, &vm, err);
+	*out = vm;
+	vm->time_ns = host_now(run->host);
+	terms_give(timeline_terms(run->timeline, i), vm);
+	rc = sharing_group(run->sharing, vm, opts->share_group, err);
 	if (rc == 0)
-		rc = sharing_group(run->sharing, vm, opts->share_group, err);
-	if (rc) {
-		source_close(source);
+		rc = overhead_take(run->overhead, vm, err);
+	if (rc)
 		return rc;
-	}
+	struct source *source = run->source[i];
+	run->source[i] = NULL;
 	rc = replay_new(vm, source, run->oracle, &run->replay[i], err);
 	if (rc == 0 && run->ballooning)
 		rc = ballooning_add(run->ballooning, vm, opts, NULL, run->oracle, err);
 	return rc;
 }
 
-static int build(struct run *run, struct err *err)
+static int size_vms(struct run *run, uint64_t *guest_pages, struct err *err)
 {
-	uint64_t guest_pages = 0;
 	int rc = 0;
 
 	run->vms = job_count(run->job, &vm_section);
 	if (run->vms == 0)
 		return err_input(err, "the job has no vm: add a section vm NAME { trace = FILE }");
-	uint32_t *pages = calloc(run->vms, sizeof *pages);
+	run->pages = calloc(run->vms, sizeof *run->pages);
+	run->source = calloc(run->vms, sizeof(struct source *));
 	run->replay = calloc(run->vms, sizeof(struct replay *));
-	if (!pages || !run->replay)
-		rc = err_run(err, ENOMEM, "no memory for %zu VMs", run->vms);
+	run->vm = calloc(run->vms, sizeof(struct vm *));
+	if (!run->pages || !run->source || !run->replay || !run->vm)
+		return err_run(err, ENOMEM, "no memory for %zu VMs", run->vms);
+	*guest_pages = 0;
 	for (size_t i = 0; rc == 0 && i < run->vms; i++) {
-		rc = vm_pages(run, job_title(run->job, &vm_section, i),
-			      job_titled(run->job, &vm_section, i), &pages[i], err);
-		guest_pages += pages[i];
+		rc = vm_pages(run->job, job_title(run->job, &vm_section, i),
+			      job_titled(run->job, &vm_section, i), &run->pages[i], err);
+		*guest_pages += run->pages[i];
 	}
+	return rc;
+}
+
+static int build(struct run *run, struct err *err)
+{
+	uint64_t guest_pages;
+
+	int rc = size_vms(run, &guest_pages, err);
 	if (rc == 0)
 		rc = open_host(run, guest_pages, err);
+	if (rc == 0)
+		rc = open_policy(run, err);
 	if (rc == 0 && run->opts->oracle && !run->host->machine.bytes)
 		rc = err_input(err, "%s: run.oracle compares bytes: it needs host.backing=ram",
 			       job_where(run->job, run->opts, "oracle"));
 	if (rc == 0 && run->opts->oracle && oracle_new(&run->oracle))
 		rc = err_run(err, ENOMEM, "no memory for the content oracle");
 	for (size_t i = 0; rc == 0 && i < run->vms; i++)
-		rc = add_vm(run, i, pages[i], err);
-	free(pages);
-	return rc;
+		rc = vm_open_source(run->job, job_title(run->job, &vm_section, i),
+				    job_titled(run->job, &vm_section, i), &run->source[i], err);
+	for (size_t i = 0; rc == 0 && i < run->vms; i++) {
+		if (!timeline_adds(run->timeline, i))
+			rc = add_vm(run, i, &run->vm[i], err);
+	}
+	return rc ? rc : timeline_start(run->timeline, run->host, run->vm, add_vm, run, err);
 }
 
 int run_open(struct job *job, struct run **out, struct err *err)
@@ -304,6 +234,8 @@ int run_open(struct job *job, struct run **out, struct err *err)
 	int rc = build(run, err);
 	if (rc == 0)
 		rc = recording_new(run->host, run->opts->sample, &run->recording, err);
+	if (rc == 0)
+		host_plan(run->host, "start");
 	if (rc) {
 		run_close(run);
 		return rc;
@@ -318,10 +250,16 @@ void run_close(struct run *run)
 		return;
 	recording_free(run->recording);
 	json_decref(run->summary);
+	timeline_free(run->timeline);
+	for (size_t i = 0; run->source && i < run->vms; i++)
+		source_close(run->source[i]);
 	ballooning_free(run->ballooning);
 	host_free(run->host);
 	oracle_free(run->oracle);
+	free(run->pages);
+	free(run->source);
 	free(run->replay);
+	free(run->vm);
 	free(run);
 }
 
@@ -332,6 +270,8 @@ static void on_step(void *ctx)
 	uint64_t done = 0, total = 0;
 
 	for (size_t i = 0; i < run->vms; i++) {
+		if (!run->replay[i])
+			continue;
 		struct source_progress p = replay_progress(run->replay[i]);
 		done += p.done;
 		total += p.total;
@@ -357,8 +297,8 @@ static int check_contents(struct run *run, struct err *err)
 
 	if (!out)
 		return err_run(err, ENOMEM, "no memory for the content oracle");
-	for (size_t i = 0; i < run->vms && wrong >= 0; i++) {
-		if (run->host->vm[i]->state == VM_FAILED)
+	for (size_t i = 0; i < run->host->vms && wrong >= 0; i++) {
+		if (vm_gone(run->host->vm[i]))
 			continue;
 		int64_t found = oracle_check(run->oracle, run->host->vm[i], read_page, out, err);
 		wrong = found < 0 ? found : wrong + found;
@@ -373,7 +313,7 @@ static int check_contents(struct run *run, struct err *err)
 	return wrong < 0 ? (int)wrong : wrong ? -EUCLEAN : 0;
 }
 
-static const char *const vm_state_names[] = {"running", "ended", "failed"};
+static const char *const vm_state_names[] = {"running", "ended", "failed", "removed"};
 
 static json_t *summarize(const struct run *run)
 {
@@ -404,7 +344,10 @@ int run_go(struct run *run, progress_fn *progress, void *arg, struct err *err)
 	uint64_t start = os_cpu_ns();
 	int rc = host_run(run->host, err);
 	run->cpu_ns = os_cpu_ns() - start;
-	if (rc == 0 || run->host->stop) { /* stopped: the recording may say why */
+	int timeline = timeline_finish(run->timeline, err);
+	rc = timeline ? timeline : rc;
+	if (timeline == 0 &&
+	    (rc == 0 || run->host->stop)) { /* stopped: the recording may say why */
 		int finished = recording_finish(run->recording, err);
 		rc = finished ? finished : rc;
 	}

@@ -27,6 +27,17 @@ static const struct opt vm_options[] = {
 	 "its balloon's most pages, as a share of its own; 0: as balloon.cap"},
 	{"balloon_start", OPT_TIME, VM(balloon_start), "0", 0, 0, NULL,
 	 "when its driver starts: until then it is not there"},
+	{"min", OPT_BYTES, VM(min), "0", 0, 0x1p43, NULL,
+	 "memory that is never taken from it for another VM", .live = true},
+	{"max", OPT_BYTES, VM(max), "0", 0, 0x1p43, NULL,
+	 "memory that it is given at most; unless given, its size", .live = true},
+	{"shares", OPT_INT, VM(shares), "0", 0, UINT32_MAX, NULL,
+	 "its part where memory is short, against the others' shares; 0: exactly its min; unless "
+	 "given, 10 a MB",
+	 .live = true},
+	{"overhead", OPT_BYTES, VM(overhead), "0", 0, 0x1p43, NULL,
+	 "machine memory that the manager itself needs for it; unless given, 32mb where "
+	 "host.thresholds has states"},
 	{NULL},
 };
 

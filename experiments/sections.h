@@ -19,6 +19,9 @@ struct vm_opts {
 	bool balloon;
 	double balloon_cap;	/* share of its pages; 0: balloon.cap */
 	uint64_t balloon_start; /* ns */
+	uint64_t min, max;	/* bytes; experiments/terms.h says what they are unless given */
+	uint64_t overhead;	/* bytes */
+	int64_t shares;
 };
 
 /* run { } */

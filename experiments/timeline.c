@@ -1,0 +1,394 @@
+#include "experiments/timeline.h"
+
+#include "core/reclaim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct at_opts, field)
+
+static const struct opt at_options[] = {
+	{"set", OPT_LIST, AT(set), NULL, 0, 0, NULL,
+	 "keys to set, as \"tax.rate=50%\" or \"vm.a.shares=100\""},
+	{"add", OPT_LIST, AT(add), NULL, 0, 0, NULL,
+	 "VMs that start at this time; until then they are not there"},
+	{"remove", OPT_LIST, AT(remove), NULL, 0, 0, NULL,
+	 "VMs that end at this time; their memory goes to the others"},
+	{NULL},
+};
+
+const struct opt_section at_section = {
+	"at", true, sizeof(struct at_opts), at_options, "what changes at that time of the run",
+};
+
+struct entry {
+	uint64_t at_ns;
+	size_t i; /* of the job's sections */
+	const char *title;
+	const struct at_opts *opts;
+};
+
+enum presence { TO_COME, PRESENT, REMOVED };
+
+struct timeline {
+	const struct job *job;
+	struct job *now; /* the job as it is by now */
+	const uint32_t *pages;
+	size_t vms;
+	struct terms *terms;	/* [vms] by now */
+	enum presence *present; /* [vms] */
+	bool *adds;		/* [vms] some entry adds it */
+	struct entry *entry;	/* [n] by time */
+	size_t n, next;
+	struct host *host;
+	struct vm **vm; /* [vms] */
+	timeline_add_fn *add;
+	void *ctx;
+	struct timer timer;
+	struct err err;
+};
+
+static const char *where(const struct timeline *t, const struct entry *e, const char *key)
+{
+	return job_where(t->job, e->opts, key);
+}
+
+static int find_vm(const struct timeline *t, const char *name, size_t *i, struct err *err)
+{
+	char all[300] = "";
+	size_t used = 0;
+
+	for (*i = 0; *i < t->vms; ++*i) {
+		if (strcmp(job_title(t->job, &vm_section, *i), name) == 0)
+			return 0;
+	}
+	for (size_t k = 0; k < t->vms && used < sizeof all; k++)
+		used += (size_t)snprintf(all + used, sizeof all - used, " %s",
+					 job_title(t->job, &vm_section, k));
+	return err_input(err, "the job has no vm '%.40s'; it has:%s", name, all);
+}
+
+/* Reading. */
+
+static int by_time(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->at_ns != y->at_ns)
+		return x->at_ns < y->at_ns ? -1 : 1;
+	return (x->i > y->i) - (x->i < y->i);
+}
+
+/* Where the section is, as far as any of its keys tells. */
+static const char *where_any(const struct timeline *t, const struct entry *e)
+{
+	const char *key = e->opts->set ? "set" : e->opts->add ? "add" : "remove";
+
+	return e->opts->set || e->opts->add || e->opts->remove ? where(t, e, key) : "the job";
+}
+
+static int read_entry(struct timeline *t, size_t i, struct err *err)
+{
+	struct entry *e = &t->entry[i];
+
+	*e = (struct entry){.i = i,
+			    .title = job_title(t->job, &at_section, i),
+			    .opts = job_titled(t->job, &at_section, i)};
+	int rc = parse_time(e->title, &e->at_ns, err);
+	if (rc) {
+		err_prefix(err, "%s: at %s", where_any(t, e), e->title);
+		return rc;
+	}
+	if (e->at_ns >= HOST_TIME_MAX)
+		return err_input(err, "%s: at %s is beyond the 146 years that a run can last",
+				 where_any(t, e), e->title);
+	if (!e->opts->set && !e->opts->add && !e->opts->remove)
+		return err_input(err, "at %s says nothing: give it set, add or remove", e->title);
+	for (char **name = e->opts->add; name && *name; name++) {
+		size_t vm;
+		rc = find_vm(t, *name, &vm, err);
+		if (rc) {
+			err_prefix(err, "%s: at %s", where(t, e, "add"), e->title);
+			return rc;
+		}
+		if (t->adds[vm])
+			return err_input(err, "%s: at %s: vm %s is added twice", where(t, e, "add"),
+					 e->title, *name);
+		t->adds[vm] = true;
+	}
+	return 0;
+}
+
+/* Going through it. */
+
+/*
+ * Sets a key in the job as it is by now; says which VM it was about, or t->vms,
+ * and what the VM's terms were.
+ */
+static int change(struct timeline *t, const struct entry *e, const char *text,
+		  const struct opt_section **section, size_t *vm, struct terms *was,
+		  struct err *err)
+{
+	const char *title;
+
+	int rc = job_change(t->now, text, where(t, e, "set"), section, &title, err);
+	*vm = t->vms;
+	if (rc == 0 && *section == &vm_section)
+		rc = find_vm(t, title, vm, err);
+	if (rc == 0 && *vm < t->vms && t->present[*vm] == REMOVED)
+		rc = err_input(err, "vm %s is not there any more", title);
+	if (rc || *vm == t->vms)
+		return rc;
+	*was = t->terms[*vm];
+	return terms_of(t->now, *vm, t->pages[*vm], &t->terms[*vm], err);
+}
+
+static int come(struct timeline *t, size_t vm, struct ledger *ledger, struct err *err)
+{
+	t->present[vm] = PRESENT;
+	return admit(ledger, job_title(t->job, &vm_section, vm), &t->terms[vm].promise, err);
+}
+
+static int check_sets(struct timeline *t, const struct entry *e, struct ledger *ledger,
+		      struct err *err)
+{
+	const struct opt_section *section;
+	int rc = 0;
+
+	for (char **text = e->opts->set; rc == 0 && text && *text; text++) {
+		struct terms was;
+		size_t vm;
+		rc = change(t, e, *text, &section, &vm, &was, err);
+		if (rc == 0 && vm < t->vms && t->present[vm] == PRESENT) {
+			admit_strike(ledger, &was.promise);
+			rc = come(t, vm, ledger, err);
+		}
+	}
+	if (rc == 0)
+		rc = reclaim_check(job_section(t->now, &reclaim_section), err);
+	if (rc == 0)
+		rc = terms_heeded(t->now, err);
+	return rc;
+}
+
+static int check_removes(struct timeline *t, const struct entry *e, struct ledger *ledger,
+			 struct err *err)
+{
+	for (char **name = e->opts->remove; name && *name; name++) {
+		size_t vm;
+		int rc = find_vm(t, *name, &vm, err);
+		if (rc == 0 && t->present[vm] != PRESENT)
+			rc = err_input(err, "vm %s is %s", *name,
+				       t->present[vm] == REMOVED ? "not there any more"
+								 : "not there yet");
+		if (rc)
+			return rc;
+		t->present[vm] = REMOVED;
+		admit_strike(ledger, &t->terms[vm].promise);
+	}
+	return 0;
+}
+
+/* In the order of applying: what goes makes room for what comes. */
+static int check_entry(struct timeline *t, const struct entry *e, struct ledger *ledger,
+		       struct err *err)
+{
+	const char *key = "remove";
+	int rc = check_removes(t, e, ledger, err);
+
+	if (rc == 0) {
+		key = "set";
+		rc = check_sets(t, e, ledger, err);
+	}
+	for (char **name = e->opts->add; rc == 0 && name && *name; name++) {
+		size_t vm;
+		key = "add";
+		rc = find_vm(t, *name, &vm, err);
+		if (rc == 0)
+			rc = come(t, vm, ledger, err);
+	}
+	if (rc)
+		err_prefix(err, "%s: at %s", where(t, e, key), e->title);
+	return rc;
+}
+
+/* The job as it was read, again. */
+static int reset(struct timeline *t, struct err *err)
+{
+	int rc = 0;
+
+	job_free(t->now);
+	t->now = NULL;
+	for (size_t i = 0; rc == 0 && i < t->vms; i++) {
+		t->present[i] = TO_COME;
+		rc = terms_of(t->job, i, t->pages[i], &t->terms[i], err);
+	}
+	return rc ? rc : job_copy(t->job, &t->now, err);
+}
+
+static int check(struct timeline *t, struct ledger ledger, struct err *err)
+{
+	const struct host_opts *host = job_section(t->job, &host_section);
+	int rc = reset(t, err);
+
+	if (!thresholds_have_states(host->thresholds)) /* nothing is promised */
+		ledger.frames = ledger.slots = UINT64_MAX;
+
+	if (rc == 0)
+		rc = terms_heeded(t->job, err);
+	if (rc == 0)
+		rc = reclaim_check(job_section(t->job, &reclaim_section), err);
+	for (size_t i = 0; rc == 0 && i < t->vms; i++) {
+		if (!t->adds[i])
+			rc = come(t, i, &ledger, err);
+	}
+	for (size_t i = 0; rc == 0 && i < t->n; i++)
+		rc = check_entry(t, &t->entry[i], &ledger, err);
+	return rc ? rc : reset(t, err);
+}
+
+int timeline_new(const struct job *job, const uint32_t *pages, uint64_t frames, uint64_t slots,
+		 struct timeline **out, struct err *err)
+{
+	struct timeline *t = calloc(1, sizeof *t);
+
+	if (!t)
+		return err_run(err, ENOMEM, "no memory for a timeline");
+	t->job = job;
+	t->pages = pages;
+	t->vms = job_count(job, &vm_section);
+	t->n = job_count(job, &at_section);
+	t->terms = calloc(t->vms + 1, sizeof *t->terms);
+	t->present = calloc(t->vms + 1, sizeof *t->present);
+	t->adds = calloc(t->vms + 1, sizeof *t->adds);
+	t->entry = calloc(t->n + 1, sizeof *t->entry);
+	int rc = 0;
+	if (!t->terms || !t->present || !t->adds || !t->entry)
+		rc = err_run(err, ENOMEM, "no memory for a timeline");
+	for (size_t i = 0; rc == 0 && i < t->n; i++)
+		rc = read_entry(t, i, err);
+	if (rc == 0) {
+		qsort(t->entry, t->n, sizeof *t->entry, by_time);
+		rc = check(t, (struct ledger){.frames = frames, .slots = slots}, err);
+	}
+	if (rc) {
+		timeline_free(t);
+		return rc;
+	}
+	*out = t;
+	return 0;
+}
+
+void timeline_free(struct timeline *t)
+{
+	if (!t)
+		return;
+	if (t->host)
+		timer_cancel(&t->host->clock, &t->timer);
+	job_free(t->now);
+	free(t->terms);
+	free(t->present);
+	free(t->adds);
+	free(t->entry);
+	free(t);
+}
+
+bool timeline_adds(const struct timeline *t, size_t i)
+{
+	return t->adds[i];
+}
+
+const struct terms *timeline_terms(const struct timeline *t, size_t i)
+{
+	return &t->terms[i];
+}
+
+/* Applying it. */
+
+static void apply_removes(struct timeline *t, const struct entry *e)
+{
+	char reason[80];
+
+	snprintf(reason, sizeof reason, "at %s", e->title);
+	for (char **name = e->opts->remove; name && *name; name++) {
+		size_t vm;
+		if (find_vm(t, *name, &vm, NULL) == 0 && t->vm[vm])
+			vm_retire(t->vm[vm], reason);
+	}
+}
+
+static int apply_sets(struct timeline *t, const struct entry *e, struct err *err)
+{
+	for (char **text = e->opts->set; text && *text; text++) {
+		const struct opt_section *section;
+		struct terms was;
+		size_t vm;
+		int rc = change(t, e, *text, &section, &vm, &was, err);
+		if (rc)
+			return rc;
+		host_event_now(t->host, vm < t->vms ? t->vm[vm] : NULL, "set", "%s", *text);
+		if (vm == t->vms)
+			host_changed(t->host, section, job_section(t->now, section));
+		else if (t->vm[vm])
+			terms_give(&t->terms[vm], t->vm[vm]);
+	}
+	return 0;
+}
+
+static int apply_adds(struct timeline *t, const struct entry *e, struct err *err)
+{
+	for (char **name = e->opts->add; name && *name; name++) {
+		size_t vm;
+		int rc = find_vm(t, *name, &vm, err);
+		if (rc == 0)
+			rc = t->add(t->ctx, vm, &t->vm[vm], err);
+		if (rc)
+			return rc;
+		t->host->arrivals--;
+		host_event_now(t->host, t->vm[vm], "added", "at %s", e->title);
+	}
+	return 0;
+}
+
+static void entry_due(struct clock *clk, struct timer *timer, void *arg)
+{
+	struct timeline *t = arg;
+	const struct entry *e = &t->entry[t->next];
+
+	apply_removes(t, e);
+	int rc = apply_sets(t, e, &t->err);
+	if (rc == 0)
+		rc = apply_adds(t, e, &t->err);
+	host_plan(t->host, "at %s", e->title);
+	t->next++;
+	if (rc == 0 && t->next < t->n && timer_add(clk, timer, t->entry[t->next].at_ns))
+		rc = err_run(&t->err, ENOMEM, "no memory for a timer");
+	t->host->stop |= rc != 0;
+}
+
+int timeline_start(struct timeline *t, struct host *host, struct vm **vm, timeline_add_fn *add,
+		   void *ctx, struct err *err)
+{
+	t->host = host;
+	t->vm = vm;
+	t->add = add;
+	t->ctx = ctx;
+	for (size_t i = 0; i < t->vms; i++)
+		host->arrivals += t->adds[i];
+	timer_init(&t->timer, entry_due, t);
+	if (t->n && timer_add(&host->clock, &t->timer, t->entry[0].at_ns))
+		return err_run(err, ENOMEM, "no memory for a timer");
+	return 0;
+}
+
+int timeline_finish(struct timeline *t, struct err *err)
+{
+	for (size_t i = t->next; i < t->n && !t->err.exit_code; i++)
+		host_event_now(t->host, NULL, "not reached", "at %s: the run ended before",
+			       t->entry[i].title);
+	if (!t->err.exit_code)
+		return 0;
+	*err = t->err;
+	return err->exit_code == 2 ? -EINVAL : -EIO;
+}
