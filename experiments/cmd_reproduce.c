@@ -23,6 +23,7 @@ const struct experiment experiments[] = {
 	 esx_fig6_run},
 	{"sharing-scan", "memory reclaimed by every scan policy, for the CPU time that it takes",
 	 sharing_scan_run},
+	{"sampler-race", "every working-set sampler: error against cost", sampler_race_run},
 	{NULL},
 };
 

@@ -8,14 +8,12 @@
  */
 #include "experiments/experiment.h"
 
-#include "experiments/datadir.h"
 #include "experiments/expect.h"
-#include "experiments/kinds.h"
 #include "experiments/outdir.h"
 #include "experiments/paper.h"
 #include "experiments/parallel.h"
 #include "experiments/plot.h"
-#include "experiments/run.h"
+#include "experiments/watch.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -93,17 +91,12 @@ static void write_schedule(const struct fig6 *f, FILE *out)
 	fprintf(out, "%.2f", paper(f, POINTS - 1, "t_min") + WARM_UP + 0.1);
 }
 
-static int fill_job(const struct fig6 *f, uint64_t seed, struct job *job, struct err *err)
+static int make_job(const struct fig6 *f, uint64_t seed, struct job **job, struct err *err)
 {
-	char path[PATH_MAX], *text = NULL;
+	char *text = NULL;
 	size_t size = 0;
-
-	int rc = data_path(ID "/base.job", path, err);
-	if (rc == 0)
-		rc = job_load(job, path, err);
-	if (rc)
-		return rc;
 	FILE *out = open_memstream(&text, &size);
+
 	if (!out)
 		return err_run(err, ENOMEM, "no memory for a job");
 	fprintf(out, "host { seed = %llu }\n", (unsigned long long)seed);
@@ -113,91 +106,47 @@ static int fill_job(const struct fig6 *f, uint64_t seed, struct job *job, struct
 	write_schedule(f, out);
 	fputs("\" }\nvm windows { gen = toucher }\n", out);
 	fclose(out);
-	rc = job_parse(job, text, "the VM of " ID, err);
+	int rc = watch_job(ID "/base.job", text, job, err);
 	free(text);
 	return rc;
 }
 
-static int make_job(const struct fig6 *f, uint64_t seed, struct job **out, struct err *err)
-{
-	struct job *job;
-
-	if (job_new(job_sections, &job))
-		return err_run(err, ENOMEM, "no memory for a job");
-	int rc = fill_job(f, seed, job, err);
-	if (rc) {
-		job_free(job);
-		return rc;
-	}
-	*out = job;
-	return 0;
-}
-
 /* ---- a run --------------------------------------------------------------- */
 
-struct taking {
-	struct timer timer;
-	const struct vm *vm;
-	struct result *result;
-	size_t rows;
-};
-
-static uint64_t stat_of(const struct vm *vm, const char *name)
+static void take_row(void *arg, const struct host *host, size_t row)
 {
-	const void *where;
-
-	return stat_find(&vm->stats, name, NULL, &where) ? *(const uint64_t *)where : 0;
-}
-
-static void take_row(struct clock *clk, struct timer *timer, void *arg)
-{
-	struct taking *t = arg;
+	struct result *r = arg;
 
 	for (enum curve c = 0; c < CURVES; c++)
-		t->result->point[c][t->rows] =
-			(uint16_t)(stat_of(t->vm, curves[c].stat) * UNIT / 256);
-	/* The timer was armed until now: there is room for it. */
-	if (++t->rows < POINTS && timer_add(clk, timer, clk->now_ns + STEP_NS))
-		t->rows = POINTS + 1;
+		r->point[c][row] = (uint16_t)(watch_stat(host->vm[0], curves[c].stat) * UNIT / 256);
 }
 
-static int drive(struct run *run, struct result *result, struct err *err)
+static void take_cost(void *arg, const struct host *host)
 {
-	struct host *host = run_host(run);
-	struct taking t = {.vm = host->vm[0], .result = result};
+	const struct vm *vm = host->vm[0];
+	struct result *r = arg;
 
-	timer_init(&t.timer, take_row, &t);
-	/* A row is of the middle of its tenth of a minute. */
-	if (timer_add(&host->clock, &t.timer, WARM_UP * UINT64_C(60000000000) + STEP_NS / 2))
-		return err_run(err, ENOMEM, "no memory for a timer");
-	int rc = run_go(run, NULL, NULL, err);
-	timer_cancel(&host->clock, &t.timer);
-	if (rc == 0 && run_failed(run)) {
-		*err = *run_failed(run);
-		rc = -EIO;
-	}
-	if (rc == 0 && t.rows != POINTS)
-		rc = err_run(err, EIO, ID ": %zu rows of %d", t.rows, POINTS);
-	result->invalidations = (uint32_t)stat_of(t.vm, "sample_invalidations");
-	result->faults = (uint32_t)stat_of(t.vm, "sample_faults");
-	result->cpu_us = (uint32_t)(stat_of(t.vm, "sample_ns") / 1000);
-	result->periods = (uint32_t)(t.vm->time_ns / (PERIOD_ROWS * STEP_NS));
-	return rc;
+	r->invalidations = (uint32_t)watch_stat(vm, "sample_invalidations");
+	r->faults = (uint32_t)watch_stat(vm, "sample_faults");
+	r->cpu_us = (uint32_t)(watch_stat(vm, "sample_ns") / 1000);
+	r->periods = (uint32_t)(vm->time_ns / (PERIOD_ROWS * STEP_NS));
 }
 
 static int run_one(void *arg, size_t task, void *result, struct err *err)
 {
+	/* A row is of the middle of its tenth of a minute. */
+	const struct watch watch = {.first_ns = WARM_UP * UINT64_C(60000000000) + STEP_NS / 2,
+				    .step_ns = STEP_NS,
+				    .rows = POINTS,
+				    .row = take_row,
+				    .end = take_cost,
+				    .arg = result};
 	struct job *job;
-	struct run *run;
 
 	int rc = make_job(arg, task + 1, &job, err);
 	if (rc)
 		return rc;
-	rc = run_open(job, &run, err);
-	if (rc == 0) {
-		rc = drive(run, result, err);
-		run_close(run);
-	}
+	rc = watch_run(job, &watch, err);
 	job_free(job);
 	return rc;
 }
