@@ -3,7 +3,7 @@
 #include "experiments/outdir.h"
 #include "experiments/parallel.h"
 #include "experiments/sweep.h"
-#include "experiments/sweep_table.h"
+#include "experiments/sweep_figure.h"
 
 #include "core/file.h"
 #include "core/parse.h"
@@ -22,7 +22,9 @@ struct sweep_args {
 	struct plan_args plan;
 	struct sweep_choice choice;
 	struct metrics metrics;
-	size_t workers;
+	const char *pareto_text;
+	struct pareto pareto;
+	size_t shown, workers; /* shown: metrics; the rest are the Pareto front's */
 	bool json, dry;
 	struct err err; /* of an option's value */
 };
@@ -70,6 +72,9 @@ static error_t parse_list(struct sweep_args *a, int key, const char *arg,
 	case 'P':
 		append(&a->plan.pin, &a->plan.pins, arg);
 		return 0;
+	case 'p':
+		a->pareto_text = arg;
+		return 0;
 	default:
 		if (metrics_add(&a->metrics, arg, &a->err) == 0)
 			return 0;
@@ -86,6 +91,7 @@ static error_t parse_sweep(int key, char *arg, struct argp_state *state)
 	case 'v':
 	case 'P':
 	case 'm':
+	case 'p':
 		return parse_list(a, key, arg, state);
 	case 'n':
 	case 'J':
@@ -133,6 +139,8 @@ static const struct argp_option sweep_options[] = {
 	 "What to show: host.NAME, vm.a.NAME, vm.*.NAME (the sum), or a ratio of two, A/B "
 	 "(default: vm.*.faults and host.time_ns)",
 	 0},
+	{"pareto", 'p', "A,B", 0,
+	 "Draw two metrics against each other; a '+' before one that is better the larger", 0},
 	{"dry-run", 'd', NULL, 0, "Show what would run, and run nothing", 0},
 	{"json", 'j', NULL, 0, "Print one JSON object", 0},
 	{0},
@@ -200,7 +208,6 @@ struct failures {
 	const struct plan *plan;
 	json_t *json;
 	uint64_t shown, all;
-	bool print;
 };
 
 static int tell_failure(void *arg, const struct record *row, struct err *err)
@@ -213,7 +220,7 @@ static int tell_failure(void *arg, const struct record *row, struct err *err)
 		return 0;
 	plan_point_text(f->plan, plan_point(f->plan, row->run), point, sizeof point);
 	f->all++;
-	if (f->print && f->shown < FAILURES_SHOWN) {
+	if (f->shown < FAILURES_SHOWN) {
 		f->shown++;
 		fprintf(stderr, "ballast: run %llu (%s seed %u) failed: %s\n",
 			(unsigned long long)row->run, point, plan_seed(f->plan, row->run),
@@ -227,12 +234,12 @@ static int tell_failure(void *arg, const struct record *row, struct err *err)
 }
 
 /* Names each run that failed; the rest is done. */
-static int tell_failures(struct sweep *s, bool print, json_t *all, struct err *err)
+static int tell_failures(struct sweep *s, json_t *all, struct err *err)
 {
-	struct failures f = {.plan = s->plan, .json = all, .print = print};
+	struct failures f = {.plan = s->plan, .json = all};
 	int rc = sweep_db_each(s->db, false, tell_failure, &f, err);
 
-	if (rc == 0 && f.all > f.shown && print)
+	if (rc == 0 && f.all > f.shown)
 		fprintf(stderr,
 			"ballast: and %llu more; sqlite3 %s/results.sqlite \"select * from "
 			"runs where state = 'failed'\" lists them\n",
@@ -240,30 +247,51 @@ static int tell_failures(struct sweep *s, bool print, json_t *all, struct err *e
 	return rc;
 }
 
+static void print_results(const struct sweep_args *a, const struct sweep *s,
+			  const struct table *table, const json_t *files)
+{
+	table_print(table, POINTS_SHOWN);
+	printf("%llu runs done, %llu failed: %s/results.sqlite, %s/points.csv\n",
+	       (unsigned long long)table->done, (unsigned long long)table->failed, s->dir, s->dir);
+	for (size_t i = 2; i < json_array_size(files); i += 4)
+		printf("%s/%s\n", a->choice.dir, json_string_value(json_array_get(files, i)));
+}
+
+static int draw(const struct sweep_args *a, const struct table *table, json_t *files,
+		struct err *err)
+{
+	int rc = figure_metrics(table, a->shown, a->choice.dir, files, err);
+
+	if (rc == 0 && a->pareto_text)
+		rc = figure_pareto(table, &a->pareto, a->choice.dir, files, err);
+	return rc;
+}
+
+/* Without a gnuplot the rest is there all the same. */
 static int tell_results(const struct sweep_args *a, struct sweep *s, struct err *err)
 {
-	json_t *failures = json_array();
+	json_t *failures = json_array(), *files = json_array();
 	struct table table;
 
 	int rc = table_load(s->db, s->plan, &a->metrics, &table, err);
-	if (rc)
-		return rc;
-	rc = table_csv(&table, s->dir, err);
-	if (rc == 0)
-		rc = tell_failures(s, true, failures, err);
-	if (rc == 0 && a->json) {
-		print_json(json_pack("{s:s, s:I, s:I, s:I, s:O, s:o}", "dir", s->dir, "runs",
-				     (json_int_t)s->plan->runs, "done", (json_int_t)table.done,
-				     "failed", (json_int_t)table.failed, "failures", failures,
-				     "points", table_json(&table)));
-	} else if (rc == 0) {
-		table_print(&table, POINTS_SHOWN);
-		printf("%llu runs done, %llu failed: %s/results.sqlite, %s/points.csv\n",
-		       (unsigned long long)table.done, (unsigned long long)table.failed, s->dir,
-		       s->dir);
+	if (rc == 0) {
+		rc = table_csv(&table, s->dir, err);
+		if (rc == 0)
+			rc = tell_failures(s, failures, err);
+		int drawn = rc ? 0 : draw(a, &table, files, err);
+		if (rc == 0 && a->json)
+			print_json(json_pack("{s:s, s:I, s:I, s:I, s:O, s:o, s:O}", "dir", s->dir,
+					     "runs", (json_int_t)s->plan->runs, "done",
+					     (json_int_t)table.done, "failed",
+					     (json_int_t)table.failed, "failures", failures,
+					     "points", table_json(&table), "files", files));
+		else if (rc == 0)
+			print_results(a, s, &table, files);
+		rc = rc ? rc : drawn;
+		table_release(&table);
 	}
 	json_decref(failures);
-	table_release(&table);
+	json_decref(files);
 	return rc;
 }
 
@@ -375,7 +403,12 @@ int cmd_sweep(int argc, char **argv)
 	if (rc == 0) {
 		if (a.metrics.n == 0)
 			metrics_default(&a.metrics);
-		rc = run_command(&a, &err) ? cmd_fail(&err) : 0;
+		a.shown = a.metrics.n;
+		if (a.pareto_text)
+			rc = pareto_parse(a.pareto_text, &a.metrics, &a.pareto, &err);
+		if (rc == 0)
+			rc = run_command(&a, &err);
+		rc = rc ? cmd_fail(&err) : 0;
 	}
 	free(words);
 	return rc;

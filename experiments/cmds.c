@@ -11,6 +11,8 @@ static const struct cmd cmds[] = {
 	{"run", "one experiment, from a job file to its results", cmd_run},
 	{"reproduce", "the experiments, from their jobs to their figures", cmd_reproduce},
 	{"sweep", "a job at every point of a grid, with seeds, resumed after a kill", cmd_sweep},
+	{"plot", "figures of what a run or a sweep left behind", cmd_plot},
+	{"compare", "runs or sweeps side by side, paired by seed", cmd_compare},
 	{"trace", "makes, converts and shows traces", cmd_trace},
 	{"image", "counts what could be shared in memory images", cmd_image},
 	{"alloc", "what each VM would get of so much memory", cmd_alloc},

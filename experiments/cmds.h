@@ -24,6 +24,8 @@ int cmd_run(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_reproduce(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
+int cmd_plot(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_alloc(int argc, char **argv);

@@ -109,8 +109,7 @@ struct mean mean_of(const double *x, size_t n)
 	return m;
 }
 
-/* P of so uneven a split, or a more uneven one, of n fair throws. */
-static double sign_test(size_t plus, size_t minus)
+double sign_test(size_t plus, size_t minus)
 {
 	size_t n = plus + minus, few = plus < minus ? plus : minus;
 	double p = 0;

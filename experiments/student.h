@@ -38,6 +38,9 @@ struct paired {
 	double sign_p;	    /* two-sided sign test; pairs that are equal do not count */
 };
 
+/* P that n = plus + minus fair throws fall so unevenly, or more so. */
+double sign_test(size_t plus, size_t minus);
+
 /* Pair i is a[i] with b[i]. Differences that are all the same non-zero number have p = 0. */
 struct paired paired_of(const double *a, const double *b, size_t n);
 

@@ -1,0 +1,35 @@
+# Lines with 95 % intervals along one axis of a sweep, a line per series, a panel per rest.
+if (!exists("format")) format = "png"
+columns = |panels| < 3 ? |panels| : |panels| == 4 ? 2 : 3
+across = 700 + 330 * (columns - 1)
+down = 90 + 430 * ceil(1.0 * |panels| / columns)
+if (format eq "svg") {
+	set terminal svg size across,down dynamic background "white" font "sans-serif,14" noenhanced
+} else {
+	set terminal pngcairo size across,down font "DejaVu Sans,11" noenhanced
+}
+set encoding utf8
+set datafile separator ","
+set datafile missing "NaN"
+colours = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #000000 #999933"
+do for [i = 1 : 8] {
+	set style line i linecolor rgb word(colours, i) linewidth 1.6 pointtype 4 + i pointsize 0.6
+}
+set grid ytics linetype 1 linecolor rgb "#e0e0e0" linewidth 0.7
+set border 3 linecolor rgb "#606060"
+set tics nomirror out
+if (|series| > 1) { set key outside right top Left reverse samplen 2 } else { unset key }
+set xlabel x_label
+set ylabel y_label
+if (x_log) { set logscale x 2; set xtics rotate by -45 }
+if (y_big) { set format y "%.1s%c" }
+set offsets graph 0.03, graph 0.03, graph 0.06, graph 0.02
+here(p, i) = strcol(1) eq panels[p] && strcol(2) eq series[i]
+set multiplot layout ceil(1.0 * |panels| / columns),columns title heading font ",14"
+do for [p = 1 : |panels|] {
+	set title panels[p] font ",12"
+	plot for [i = 1 : |series|] rows skip 1 \
+		using (here(p, i) ? column(3) : NaN):4:5:6 \
+		with yerrorlines linestyle (i - 1) % 8 + 1 title series[i]
+}
+unset multiplot
