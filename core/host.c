@@ -356,5 +356,10 @@ size_t host_audit(struct host *host, FILE *out)
 		if (host->part[i].part->audit)
 			bad += host->part[i].part->audit(host->part[i].ctx, out);
 	}
+	for (size_t i = 0; i < host->vms; i++) {
+		const struct vm *vm = host->vm[i];
+		if (vm->guest && vm->guest->audit)
+			bad += vm->guest->audit(vm->guest_state, out);
+	}
 	return bad;
 }

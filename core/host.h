@@ -161,6 +161,7 @@ struct guest {
 	const char *name;
 	int (*step)(void *state, struct vm *vm, uint64_t until_ns, struct err *err);
 	void (*close)(void *state);
+	size_t (*audit)(const void *state, FILE *out); /* optional: recounts; returns violations */
 };
 
 enum vm_state { VM_RUNNING, VM_ENDED, VM_FAILED, VM_REMOVED };
