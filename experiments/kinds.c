@@ -10,23 +10,14 @@
 #include "tax/alloc.h"
 #include "tax/sample.h"
 #include "tax/tax.h"
+#include "traces/guest.h"
 #include "traces/traces.h"
 
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	&host_section,
-	&cost_section,
-	&reclaim_section,
-	&tax_section,
-	&sample_section,
-	&share_section,
-	&balloon_section,
-	&swap_section,
-	&run_section,
-	&gen_section,
-	&vm_section,
-	&at_section,
-	NULL,
+	&host_section,	&cost_section,	   &reclaim_section, &tax_section, &sample_section,
+	&share_section, &balloon_section,  &swap_section,    &run_section, &gen_section,
+	&guest_section, &workload_section, &vm_section,	     &at_section,  NULL,
 };
 
 const struct kind kinds[] = {
@@ -44,5 +35,7 @@ const struct kind kinds[] = {
 	{"reader", "trace formats that can be read (vm.NAME.format, trace import)", trace_readers},
 	{"writer", "trace formats that can be written (trace export)", trace_writers},
 	{"law", "laws of generated references (gen.NAME.law, trace gen)", trace_laws},
+	{"os", "what a VM runs (vm.NAME.os)", guest_oses},
+	{"workload", "what a guest operating system does (workload.NAME.kind)", guest_loads},
 	{NULL},
 };

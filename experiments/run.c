@@ -4,6 +4,7 @@
 #include "experiments/provenance.h"
 #include "experiments/recording.h"
 #include "experiments/timeline.h"
+#include "experiments/vm_os.h"
 #include "experiments/vm_source.h"
 #include "tax/tax.h"
 
@@ -26,6 +27,7 @@ struct run {
 	uint32_t *pages;	/* [vms] */
 	struct source **source; /* [vms] until the VM is there; then its replayer has it */
 	struct replay **replay; /* [vms] NULL until the VM is there */
+	struct gos **os;	/* [vms] instead, for a VM with an operating system */
 	struct vm **vm;		/* [vms] the same */
 	struct overhead *overhead;
 	struct timeline *timeline;
@@ -169,12 +171,20 @@ static int add_vm(void *ctx, size_t i, struct vm **out, struct err *err)
 		rc = overhead_take(run->overhead, vm, err);
 	if (rc)
 		return rc;
-	struct source *source = run->source[i];
-	run->source[i] = NULL;
-	rc = replay_new(vm, source, run->oracle, &run->replay[i], err);
-	if (rc == 0 && run->ballooning)
-		rc = ballooning_add(run->ballooning, vm, opts, NULL, run->oracle, err);
-	return rc;
+	struct driver_guest table;
+	bool has_os = vm_has_os(opts);
+	if (has_os) {
+		rc = vm_os_new(run->job, vm, opts, run->oracle, &run->os[i], err);
+	} else {
+		struct source *source = run->source[i];
+		run->source[i] = NULL;
+		rc = replay_new(vm, source, run->oracle, &run->replay[i], err);
+	}
+	if (rc || !run->ballooning)
+		return rc;
+	if (has_os)
+		table = gos_driver_guest(run->os[i]);
+	return ballooning_add(run->ballooning, vm, opts, has_os ? &table : NULL, run->oracle, err);
 }
 
 static int size_vms(struct run *run, uint64_t *guest_pages, struct err *err)
@@ -187,8 +197,9 @@ static int size_vms(struct run *run, uint64_t *guest_pages, struct err *err)
 	run->pages = calloc(run->vms, sizeof *run->pages);
 	run->source = calloc(run->vms, sizeof(struct source *));
 	run->replay = calloc(run->vms, sizeof(struct replay *));
+	run->os = calloc(run->vms, sizeof(struct gos *));
 	run->vm = calloc(run->vms, sizeof(struct vm *));
-	if (!run->pages || !run->source || !run->replay || !run->vm)
+	if (!run->pages || !run->source || !run->replay || !run->os || !run->vm)
 		return err_run(err, ENOMEM, "no memory for %zu VMs", run->vms);
 	*guest_pages = 0;
 	for (size_t i = 0; rc == 0 && i < run->vms; i++) {
@@ -213,9 +224,12 @@ static int build(struct run *run, struct err *err)
 			       job_where(run->job, run->opts, "oracle"));
 	if (rc == 0 && run->opts->oracle && oracle_new(&run->oracle))
 		rc = err_run(err, ENOMEM, "no memory for the content oracle");
-	for (size_t i = 0; rc == 0 && i < run->vms; i++)
+	for (size_t i = 0; rc == 0 && i < run->vms; i++) {
+		if (vm_has_os(job_titled(run->job, &vm_section, i)))
+			continue;
 		rc = vm_open_source(run->job, job_title(run->job, &vm_section, i),
 				    job_titled(run->job, &vm_section, i), &run->source[i], err);
+	}
 	for (size_t i = 0; rc == 0 && i < run->vms; i++) {
 		if (!timeline_adds(run->timeline, i))
 			rc = add_vm(run, i, &run->vm[i], err);
@@ -259,6 +273,7 @@ void run_close(struct run *run)
 	free(run->pages);
 	free(run->source);
 	free(run->replay);
+	free(run->os);
 	free(run->vm);
 	free(run);
 }
@@ -270,9 +285,10 @@ static void on_step(void *ctx)
 	uint64_t done = 0, total = 0;
 
 	for (size_t i = 0; i < run->vms; i++) {
-		if (!run->replay[i])
+		if (!run->replay[i] && !run->os[i])
 			continue;
-		struct source_progress p = replay_progress(run->replay[i]);
+		struct source_progress p =
+			run->os[i] ? gos_progress(run->os[i]) : replay_progress(run->replay[i]);
 		done += p.done;
 		total += p.total;
 	}

@@ -1,6 +1,7 @@
 #include "experiments/sections.h"
 
 #include "pmap/pmap.h"
+#include "traces/guest.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -38,6 +39,10 @@ static const struct opt vm_options[] = {
 	{"overhead", OPT_BYTES, VM(overhead), "0", 0, 0x1p43, NULL,
 	 "machine memory that the manager itself needs for it; unless given, 32mb where "
 	 "host.thresholds has states"},
+	{"os", OPT_CHOICE, VM(os), "none", 0, 0, guest_oses,
+	 "the guest operating system; none: the VM is a trace of references"},
+	{"workload", OPT_LIST, VM(workload), NULL, 0, 0, NULL,
+	 "for a VM with an os: the names of workload sections, all at once"},
 	{NULL},
 };
 

@@ -22,6 +22,8 @@ struct vm_opts {
 	uint64_t min, max;	/* bytes; experiments/terms.h says what they are unless given */
 	uint64_t overhead;	/* bytes */
 	int64_t shares;
+	const struct policy *os;
+	char **workload; /* sections, for a VM with an os */
 };
 
 /* run { } */

@@ -1,5 +1,7 @@
 #include "experiments/vm_source.h"
 
+#include "experiments/vm_os.h"
+
 #include "experiments/terms.h"
 
 #include <errno.h>
@@ -109,6 +111,9 @@ int vm_pages(const struct job *job, const char *name, const struct vm_opts *opts
 	if (job_gives(job, opts, "memory") && n == 0)
 		return err_input(err, "%s: vm.%s.memory is less than a page: give 4kb or more",
 				 job_where(job, opts, "memory"), name);
+	if (n == 0 && vm_has_os(opts))
+		return err_input(err, "vm %s has an operating system: give vm.%s.memory", name,
+				 name);
 	if (n == 0) {
 		rc = size_from_trace(job, name, opts, &n, err);
 		if (rc)

@@ -1,0 +1,43 @@
+#include "experiments/vm_os.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int find_load(const struct job *job, const struct vm_opts *opts, const char *vm,
+		     const char *name, struct load_ref *load, struct err *err)
+{
+	for (size_t i = 0; i < job_count(job, &workload_section); i++) {
+		if (strcmp(job_title(job, &workload_section, i), name) != 0)
+			continue;
+		*load = (struct load_ref){name, job_titled(job, &workload_section, i)};
+		return 0;
+	}
+	return err_input(err, "%s: vm %s: there is no section workload %s",
+			 job_where(job, opts, "workload"), vm, name);
+}
+
+int vm_os_new(const struct job *job, struct vm *vm, const struct vm_opts *opts,
+	      struct oracle *oracle, struct gos **guest, struct err *err)
+{
+	size_t n = 0;
+	int rc = 0;
+
+	if (opts->trace || opts->gen)
+		return err_input(err,
+				 "vm %s has an operating system: it takes a workload of kind "
+				 "trace, and no trace or gen of its own",
+				 vm->name);
+	while (opts->workload && opts->workload[n])
+		n++;
+	struct load_ref *loads = calloc(n + 1, sizeof *loads);
+	if (!loads)
+		return err_run(err, ENOMEM, "no memory for workloads");
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = find_load(job, opts, vm->name, opts->workload[i], &loads[i], err);
+	if (rc == 0)
+		rc = gos_new(vm, (const struct guest_os *)opts->os,
+			     job_section(job, &guest_section), loads, n, oracle, guest, err);
+	free(loads);
+	return rc;
+}

@@ -1,0 +1,67 @@
+#!/bin/sh
+# Guests with an operating system, as a user runs them.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+ballast=${BUILD:-build}/ballast
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+bad=0
+
+fail() {
+	echo "$*"
+	bad=1
+}
+
+# value FILE NAME: the only statistic of that name.
+value() {
+	sed -n "s/^ *\"$2\": \([0-9]*\),*$/\1/p" "$1" | head -n 1
+}
+
+cat >"$work/a.job" <<'END'
+host { memory = 64mb audit = 1s }
+guest { boot_time = 1s }
+workload clients { kind = dbench clients = 4 file_set = 8mb memory = 64kb }
+workload around { kind = idle memory = 2mb active = 1mb duration = 20s }
+vm a { os = linux memory = 32mb workload = {clients, around} }
+vm b { os = windows memory = 24mb workload = {around} }
+END
+
+# The same job, the same bytes; each request is done.
+for dir in one two; do
+	mkdir "$work/$dir"
+	"$ballast" run "$work/a.job" --json -o "$work/$dir" >"$work/$dir.json" || fail "the run failed"
+done
+diff -r "$work/one" "$work/two" >/dev/null || fail "two runs of a job differ"
+[ "$(value "$work/one.json" work_bytes)" = $((4 * 8 * 1024 * 1024 * 3)) ] || fail "bytes of dbench"
+[ "$(value "$work/one.json" vm_failed)" = 0 ] || fail "a VM failed"
+[ "$(value "$work/one.json" guest_double_paged)" = 0 ] || fail "paged twice, though nobody swaps"
+[ "$(value "$work/one.json" cache_misses)" -gt 0 ] || fail "32 mb of files fit in 32 mb of guest"
+
+# docs/guest.md lists every statistic of a guest, and no other.
+sed -n 's/^ *"\([a-z_]*\)": [^{].*/\1/p' "$work/one.json" | sort -u >"$work/stats"
+"$ballast" trace gen zipf -s refs=1000 -s pages=100 -o "$work/z.bt" >/dev/null
+"$ballast" run experiments/jobs/replay.job -s vm.a.trace="$work/z.bt" --json |
+	sed -n 's/^ *"\([a-z_]*\)": [^{].*/\1/p' | grep -vx refs | sort -u >"$work/others"
+sed -n '/^## Statistics/,$p' docs/guest.md | grep '^| `' | sed 's/^| \([^|]*\)|.*/\1/' |
+	grep -o '`[a-z_]*`' | tr -d '`' | sort -u >"$work/listed"
+comm -23 "$work/stats" "$work/others" | diff - "$work/listed" >"$work/diff" ||
+	fail "docs/guest.md and --json: $(cat "$work/diff")"
+
+# What is refused, in one line, with the place and the mend.
+refused() {
+	code=$1 text=$2
+	shift 2
+	"$ballast" run "$work/a.job" "$@" >"$work/out" 2>&1
+	rc=$?
+	[ $rc = "$code" ] || fail "$*: exit code $rc, not $code"
+	[ "$(wc -l <"$work/out")" = 1 ] || fail "$*: more than a line: $(cat "$work/out")"
+	grep -q "$text" "$work/out" || fail "$*: $(cat "$work/out")"
+}
+refused 2 'no section workload nosuch' -s vm.a.workload=nosuch
+echo 'vm c { os = linux }' >"$work/c.job"
+"$ballast" run "$work/c.job" 2>&1 | grep -q 'give vm.c.memory' || fail "a guest of no size"
+refused 2 'never ends: give its duration' -s workload.around.duration=0
+refused 2 'too few for a guest OS' -s vm.b.memory=4mb
+refused 2 "did you mean 'linux'" -s vm.a.os=linus
+refused 2 'of kind trace' -s vm.a.gen=x
+exit $bad
