@@ -144,10 +144,40 @@ static int change(struct timeline *t, const struct entry *e, const char *text,
 	return terms_of(t->now, *vm, t->pages[*vm], &t->terms[*vm], err);
 }
 
+/* Where the VM's section says what it is promised, or NULL. */
+static const char *where_promised(const struct timeline *t, size_t vm)
+{
+	static const char *const keys[] = {"min", "overhead", "max", "memory"};
+	const void *options = job_titled(t->now, &vm_section, vm);
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		if (job_gives(t->now, options, keys[i]))
+			return job_where(t->now, options, keys[i]);
+	}
+	return NULL;
+}
+
 static int come(struct timeline *t, size_t vm, struct ledger *ledger, struct err *err)
 {
+	const char *place = where_promised(t, vm);
+
 	t->present[vm] = PRESENT;
-	return admit(ledger, job_title(t->job, &vm_section, vm), &t->terms[vm].promise, err);
+	int rc = admit(ledger, job_title(t->job, &vm_section, vm), &t->terms[vm].promise, err);
+	if (rc && place)
+		err_prefix(err, "%s", place);
+	return rc;
+}
+
+/* Puts the entry in front, and its place unless the message begins with it. */
+static void say_when(const struct timeline *t, const struct entry *e, const char *key,
+		     struct err *err)
+{
+	const char *place = where(t, e, key);
+	size_t len = strlen(place);
+
+	if (strncmp(err->msg, place, len) == 0 && strncmp(err->msg + len, ": ", 2) == 0)
+		memmove(err->msg, err->msg + len + 2, strlen(err->msg + len + 2) + 1);
+	err_prefix(err, "%s: at %s", place, e->title);
 }
 
 static int check_sets(struct timeline *t, const struct entry *e, struct ledger *ledger,
@@ -209,7 +239,7 @@ static int check_entry(struct timeline *t, const struct entry *e, struct ledger 
 			rc = come(t, vm, ledger, err);
 	}
 	if (rc)
-		err_prefix(err, "%s: at %s", where(t, e, key), e->title);
+		say_when(t, e, key, err);
 	return rc;
 }
 

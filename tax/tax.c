@@ -54,9 +54,13 @@ static int make_room(struct tax *t)
 	return 0;
 }
 
+/*
+ * Where nobody looks nothing is known to be idle, be it more than the VM holds
+ * now: then the tax has nothing to tax.
+ */
 static struct claim claim_of(const struct vm *vm)
 {
-	uint64_t active = vm->state == VM_ENDED ? 0 : vm_active(vm);
+	uint64_t active = vm->state == VM_ENDED ? 0 : vm->sampled ? vm->active : vm->max;
 
 	return (struct claim){
 		.min = vm->min,

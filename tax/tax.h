@@ -2,8 +2,8 @@
  * The planner: turns VMs into claims and an allocator's answer into targets.
  *
  * A VM's claim is its min, max and shares, and as active what the sampler
- * estimates (all that it holds where there is none; nothing once its guest has
- * ended). What is divided is host_divisible(): the frames less the overhead
+ * estimates (all that it may have where there is none; nothing once its guest
+ * has ended). What is divided is host_divisible(): the frames less the overhead
  * less what reclaiming keeps free, plus what sharing saves. The minimums are
  * promised by admission (tax/admit.h), so where they add up to more than there
  * is to divide each VM's target is its min, and the free frames pay.
