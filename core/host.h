@@ -26,6 +26,7 @@
 struct host;
 struct vm;
 struct pmap;
+struct miss_curve;
 struct reclaim;
 struct reclaim_opts;
 
@@ -177,14 +178,15 @@ struct vm {
 	/* What it may have, in pages; min <= max <= pages. vm_add() says 0, pages and 0. */
 	uint64_t min, max, overhead;
 	uint32_t shares;
-	uint64_t target;	 /* pages: what the planner gives it; vm_add() says max */
-	uint64_t active;	 /* pages in use, by the sampler's estimate; read vm_active() */
-	bool sampled;		 /* there is such an estimate */
-	const uint64_t *held[2]; /* private and shared pages: counts that the pmap keeps */
-	bool blocked;		 /* it waits for memory and does not run */
-	bool in_turn;		 /* the scheduler's: it will come to this VM */
-	struct vm *next_blocked; /* in the order of waking */
-	struct err err;		 /* why, if VM_FAILED */
+	uint64_t target; /* pages: what the planner gives it; vm_add() says max */
+	uint64_t active; /* pages in use, by the sampler's estimate; read vm_active() */
+	bool sampled;	 /* there is such an estimate */
+	const struct miss_curve *curve; /* by a sampler that makes one (tax/alloc.h), or NULL */
+	const uint64_t *held[2];	/* private and shared pages: counts that the pmap keeps */
+	bool blocked;			/* it waits for memory and does not run */
+	bool in_turn;			/* the scheduler's: it will come to this VM */
+	struct vm *next_blocked;	/* in the order of waking */
+	struct err err;			/* why, if VM_FAILED */
 	const struct guest *guest;
 	void *guest_state;
 	struct stat_scope stats;

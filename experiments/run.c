@@ -19,7 +19,6 @@ struct run {
 	struct sharing *sharing;       /* NULL: share.scan = none */
 	struct swap *swap;	       /* NULL: not among host.reclaimers */
 	struct ballooning *ballooning; /* NULL: nor is the balloon */
-	struct sampling *sampling;     /* NULL: nobody looks */
 	struct oracle *oracle;
 	struct recording *recording;
 	json_t *summary;	/* as the run ended */
@@ -137,8 +136,7 @@ static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
 	rc = open_reclaimers(run, pmaps, guest_pages, err);
 	if (rc)
 		return rc;
-	return sampling_open(run->host, pmaps, job_section(run->job, &sample_section),
-			     &run->sampling, err);
+	return sampling_open(run->host, pmaps, job_section(run->job, &sample_section), err);
 }
 
 /* Who gets what, and what is done when it is short. */

@@ -2,6 +2,8 @@
 
 #include "core/parse.h"
 #include "core/reclaim.h"
+#include "tax/alloc.h"
+#include "tax/sample.h"
 #include "tax/tax.h"
 
 #include <errno.h>
@@ -83,13 +85,28 @@ static int unheeded(const struct job *job, const void *options, const char *sect
 			 title ? title : "", key, host->thresholds->name);
 }
 
+/* An allocator that divides by miss curves needs a sampler that draws them. */
+static int curves_drawn(const struct job *job, struct err *err)
+{
+	const struct tax_opts *tax = job_section(job, &tax_section);
+	const struct sample_opts *sample = job_section(job, &sample_section);
+
+	if (!((const struct allocator *)tax->alloc)->curves || sampler_draws(sample->sampler))
+		return 0;
+	return err_input(
+		err,
+		"%s: tax.alloc=%s divides by miss curves, and sample.sampler=%s draws none: "
+		"give sample.sampler=mrc",
+		job_where(job, tax, "alloc"), tax->alloc->name, sample->sampler->name);
+}
+
 int terms_heeded(const struct job *job, struct err *err)
 {
 	static const struct opt_section *const sections[] = {&tax_section, &reclaim_section};
 	static const char *const keys[] = {"min", "max", "shares"};
 
 	if (have_states(job))
-		return 0;
+		return curves_drawn(job, err);
 	for (size_t s = 0; s < ARRAY_LEN(sections); s++) {
 		const void *options = job_section(job, sections[s]);
 		for (const struct opt *opt = sections[s]->opts; opt->name; opt++) {

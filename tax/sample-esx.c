@@ -21,8 +21,7 @@ struct esx {
 	ppn_t *page; /* [n] of this period */
 	uint32_t n, touched;
 	int64_t slow, fast, now; /* in 1 / WHOLE */
-	int64_t slow_gain, fast_gain;
-	bool started; /* a period has ended */
+	bool started;		 /* a period has ended */
 	uint64_t slow_pages, fast_pages;
 };
 
@@ -41,9 +40,9 @@ static uint64_t pages_of(const struct probe *p, int64_t fraction)
 	return ((uint64_t)fraction * p->pmap->pages + WHOLE / 2) / WHOLE;
 }
 
-static void step(int64_t *average, int64_t found, int64_t gain)
+static void step(int64_t *average, int64_t found, double gain)
 {
-	*average += (found - *average) * gain / GAIN_WHOLE;
+	*average += (found - *average) * (int64_t)(gain * GAIN_WHOLE) / GAIN_WHOLE;
 }
 
 static void estimate(struct probe *p)
@@ -52,7 +51,7 @@ static void estimate(struct probe *p)
 	int64_t found = (int64_t)e->touched * WHOLE / e->n, most;
 
 	e->now = e->started ? e->fast : found;
-	step(&e->now, found, e->fast_gain);
+	step(&e->now, found, p->opts->fast);
 	most = e->now > e->fast ? e->now : e->fast;
 	most = most > e->slow ? most : e->slow;
 	probe_found(p, pages_of(p, most));
@@ -89,15 +88,26 @@ static void draw(struct probe *p)
 	e->touched = 0;
 }
 
-static int start(struct probe *p)
+/* As many as the option says; -ENOMEM leaves it as it is. */
+static int resize(struct probe *p)
 {
 	struct esx *e = p->state;
+	uint32_t n = (uint32_t)min_u64((uint64_t)p->opts->pages, p->pmap->pages);
 
-	e->n = (uint32_t)min_u64((uint64_t)p->opts->pages, p->pmap->pages);
-	e->slow_gain = (int64_t)(p->opts->slow * GAIN_WHOLE);
-	e->fast_gain = (int64_t)(p->opts->fast * GAIN_WHOLE);
-	e->page = probe_alloc(p, e->n * sizeof *e->page);
-	if (!e->page)
+	if (n == e->n)
+		return 0;
+	ppn_t *page = probe_alloc(p, n * sizeof *page);
+	if (!page)
+		return -ENOMEM;
+	probe_free(p, e->page, e->n * sizeof *e->page);
+	e->page = page;
+	e->n = n;
+	return 0;
+}
+
+static int start(struct probe *p)
+{
+	if (resize(p))
 		return -ENOMEM;
 	draw(p);
 	return 0;
@@ -118,10 +128,11 @@ static void tick(struct probe *p)
 	if (!e->started)
 		e->slow = e->fast = found;
 	e->started = true;
-	step(&e->slow, found, e->slow_gain);
-	step(&e->fast, found, e->fast_gain);
+	step(&e->slow, found, p->opts->slow);
+	step(&e->fast, found, p->opts->fast);
 	for (uint32_t i = 0; i < e->n; i++)
 		pmap_unsample(p->pmap, e->page[i]);
+	(void)!resize(p);
 	draw(p);
 	estimate(p);
 }

@@ -69,6 +69,7 @@ static int start(struct probe *p)
 	m->lru = probe_alloc(p, m->room * sizeof *m->lru);
 	if (!m->lru)
 		return -ENOMEM;
+	p->vm->curve = &m->curve;
 	for (uint32_t i = 0; i < pages; i++) {
 		if (hash(m, i) < m->threshold)
 			probe_sample(p, (ppn_t){i});
@@ -80,6 +81,7 @@ static void stop(struct probe *p)
 {
 	struct mrc *m = p->state;
 
+	p->vm->curve = NULL;
 	probe_free(p, m->lru, m->room * sizeof *m->lru);
 }
 
@@ -169,13 +171,6 @@ static void tick(struct probe *p)
 	}
 }
 
-static const struct miss_curve *curve(const struct probe *p)
-{
-	const struct mrc *m = p->state;
-
-	return &m->curve;
-}
-
 const struct sampler sampler_mrc = {
 	.policy = {"mrc",
 		   "a miss-ratio curve of a few pages by hash (SHARDS); active where it is flat"},
@@ -186,5 +181,4 @@ const struct sampler sampler_mrc = {
 	.stop = stop,
 	.tick = tick,
 	.touched = touched,
-	.curve = curve,
 };

@@ -17,11 +17,12 @@ static const struct opt sample_options[] = {
 	{"period", OPT_TIME, SAMPLE(period), "30s", 1000, 1e15, NULL,
 	 "VM time, idle time included, after which an estimate is renewed"},
 	{"pages", OPT_INT, SAMPLE(pages), "100", 1, 1e6, NULL,
-	 "esx: random pages of a VM whose next touch is waited for in each period"},
+	 "esx: random pages of a VM whose next touch is waited for in each period", .live = true},
 	{"slow", OPT_REAL, SAMPLE(slow), "25%", 0.001, 1, NULL,
-	 "esx: gain of the slow moving average"},
+	 "esx: gain of the slow moving average", .live = true},
 	{"fast", OPT_REAL, SAMPLE(fast), "75%", 0.001, 1, NULL,
-	 "esx: gain of the fast moving average; mrc: part of its counts lost each period"},
+	 "esx: gain of the fast moving average; mrc: part of its counts lost each period",
+	 .live = true},
 	{"mrc_pages", OPT_INT, SAMPLE(mrc_pages), "1024", 16, 65536, NULL,
 	 "mrc: pages tracked at most, the same by hash all the time"},
 	{"mrc_tick", OPT_TIME, SAMPLE(mrc_tick), "1s", 1000, 1e15, NULL,
@@ -29,17 +30,19 @@ static const struct opt sample_options[] = {
 	{"mrc_flat", OPT_REAL, SAMPLE(mrc_flat), "5%", 0, 0.5, NULL,
 	 "mrc: the curve is flat, and the pages to there active, where only this part of the "
 	 "reuses "
-	 "still misses"},
+	 "still misses",
+	 .live = true},
 	{"truth", OPT_BOOL, SAMPLE(truth), "off", 0, 0, NULL,
 	 "count the distinct pages touched in the last period too, free of charge (touched)"},
 	{"slice", OPT_TIME, SAMPLE(slice), "1s", 1000, 1e15, NULL,
 	 "exact, truth: time by which the window of one period moves on"},
 	{"invalidate_time", OPT_TIME, SAMPLE(invalidate_time), "500ns", 0, 1e9, NULL,
-	 "virtual time to take the rights of a page"},
+	 "virtual time to take the rights of a page", .live = true},
 	{"fault_time", OPT_TIME, SAMPLE(fault_time), "1us", 0, 1e9, NULL,
-	 "virtual time of the minor fault that the next touch of such a page is"},
+	 "virtual time of the minor fault that the next touch of such a page is", .live = true},
 	{"harvest_time", OPT_TIME, SAMPLE(harvest_time), "5ns", 0, 1e9, NULL,
-	 "virtual time to look at an accessed bit and clear it, with what it costs the TLB"},
+	 "virtual time to look at an accessed bit and clear it, with what it costs the TLB",
+	 .live = true},
 	{NULL},
 };
 
@@ -261,6 +264,14 @@ static void vm_removed(void *ctx, struct vm *vm)
 	forget_vm(ctx, vm);
 }
 
+static void sampling_changed(void *ctx, const struct opt_section *section, const void *opts)
+{
+	struct sampling *s = ctx;
+
+	if (section == &sample_section)
+		s->opts = *(const struct sample_opts *)opts;
+}
+
 static void sampling_close(void *ctx)
 {
 	struct sampling *s = ctx;
@@ -275,6 +286,7 @@ static const struct part sampling_part = {
 	.vm_emptied = vm_emptied,
 	.vm_removed = vm_removed,
 	.close = sampling_close,
+	.changed = sampling_changed,
 };
 
 static void page_touched(void *ctx, struct pmap *pmap, ppn_t ppn, bool minor)
@@ -303,9 +315,8 @@ static int check(const struct sample_opts *o, struct err *err)
 }
 
 int sampling_open(struct host *host, struct pmap_part *pmaps, const struct sample_opts *opts,
-		  struct sampling **out, struct err *err)
+		  struct err *err)
 {
-	*out = NULL;
 	int rc = check(opts, err);
 	if (rc || (opts->sampler == &sampler_none.policy && !opts->truth))
 		return rc;
@@ -317,28 +328,12 @@ int sampling_open(struct host *host, struct pmap_part *pmaps, const struct sampl
 	if (((const struct sampler *)opts->sampler)->watches)
 		pmaps->sample = (struct sample_watch){page_touched, s};
 	host_add_part(host, &sampling_part, s);
-	*out = s;
 	return 0;
 }
 
-static const struct probe *probe_of(const struct sampling *s, const struct vm *vm)
+bool sampler_draws(const struct policy *sampler)
 {
-	return s && s->vm[vm->id]->probe.state ? &s->vm[vm->id]->probe : NULL;
-}
-
-uint64_t sampling_truth(const struct sampling *s, const struct vm *vm)
-{
-	if (!s || !s->opts.truth)
-		return 0;
-	const struct sampled_vm *v = s->vm[vm->id];
-	return v->truth.state ? v->truth.stats.active : v->probe.stats.active;
-}
-
-const struct miss_curve *sampling_curve(const struct sampling *s, const struct vm *vm)
-{
-	const struct probe *p = probe_of(s, vm);
-
-	return p && p->sampler->curve ? p->sampler->curve(p) : NULL;
+	return sampler == &sampler_mrc.policy;
 }
 
 /* Never started: it has no hooks. */

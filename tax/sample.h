@@ -13,7 +13,7 @@
  * VM's size, depends on the VM's own touches alone, and each VM has a random
  * stream of its own; what is done with it honours every other VM's minimum.
  *
- * The estimate is vm->active (vm_active()), always the latest.
+ * The estimate is vm->active (vm_active()), always the latest; mrc also draws vm->curve.
  *
  * A period is of VM time, idle time included: in the paper's Fig. 6 an idle
  * guest's estimate goes on falling every 30 s. What a sampler costs is virtual
@@ -43,17 +43,14 @@ struct sample_opts {
 extern const struct opt_section sample_section;
 extern const struct policy *const samplers[]; /* esx, abit, mrc, exact, none */
 
-struct sampling;
+/* Whether this one of samplers[] draws miss curves. */
+bool sampler_draws(const struct policy *sampler);
 
-/* With sampler none and no truth *out is NULL, which every other call takes as "nobody". */
+/*
+ * Makes the samplers a part of the host. With sampler none and no truth nobody
+ * looks: there is no part.
+ */
 MUST_CHECK int sampling_open(struct host *host, struct pmap_part *pmaps,
-			     const struct sample_opts *opts, struct sampling **out,
-			     struct err *err);
-
-/* Distinct pages touched within the last period, sample.truth being on; else 0. */
-uint64_t sampling_truth(const struct sampling *s, const struct vm *vm);
-
-/* What it would miss by memory; NULL where the sampler makes no curve (only mrc does). */
-const struct miss_curve *sampling_curve(const struct sampling *s, const struct vm *vm);
+			     const struct sample_opts *opts, struct err *err);
 
 #endif

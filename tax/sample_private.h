@@ -45,7 +45,6 @@ struct sampler {
 	void (*stop)(struct probe *p);
 	void (*tick)(struct probe *p);
 	void (*touched)(struct probe *p, ppn_t ppn);
-	const struct miss_curve *(*curve)(const struct probe *p);
 };
 
 extern const struct sampler sampler_esx, sampler_abit, sampler_mrc, sampler_exact, sampler_none;

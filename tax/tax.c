@@ -68,6 +68,7 @@ static struct claim claim_of(const struct vm *vm)
 		.active = min_u64(active, vm->max),
 		.pages = vm_held(vm),
 		.shares = vm->shares,
+		.curve = vm->curve,
 	};
 }
 

@@ -40,6 +40,11 @@ refused 'binary.job:2: a NUL byte; is this a job file?' binary.job
 refused 'see' # no job named
 refused "-s: host.memory: '256xb' has no unit of size known here" good.job -s host.memory=256xb
 refused "did you mean 'memory'?" good.job -s host.memroy=1mb
+refused '-s: tax.alloc=mrc divides by miss curves, and sample.sampler=esx draws none: give sample.sampler=mrc' \
+	good.job -s host.thresholds=esx -s tax.alloc=mrc -s sample.sampler=esx
+refused 'sample.slow, 90 %, is above sample.fast, 75 %' good.job -s sample.sampler=esx -s sample.slow=90%
+refused 'sample.period of 30s is to be 1 to 1000 times sample.slice, 7s' good.job -s sample.truth=on -s sample.slice=7s
+refused "there is no sampler 'esz'; did you mean 'esx'?" good.job -s sample.sampler=esz
 refused "did you mean 'host'?" good.job -s hots.memory=1mb
 refused 'it has: a' good.job -s vm.b.memory=1mb
 refused 'too large' good.job -s host.memory=99999999999999999999tb

@@ -123,6 +123,27 @@ static void esx_averages(void)
 	bench_close(&b);
 }
 
+/* A timeline's change holds from the next period on. */
+static void esx_with_other_options(void)
+{
+	struct sample_opts o = options(&sampler_esx);
+	struct bench b;
+
+	o.pages = 4000;
+	bench_open(&b, &o, 4000);
+	bench_start(&b, 1);
+	touch_range(&b, 0, 1000);
+	tick(&b);
+	b.opts.slow = 0.5;
+	b.opts.pages = 1000;
+	tick(&b); /* nothing touched: slow 1/8, fast 1/16 */
+	CU_ASSERT_EQUAL(active(&b), 500);
+	touch_range(&b, 0, 4000);	   /* 1/16 + 3/4 (1 - 1/16) = 49/64 */
+	CU_ASSERT_EQUAL(active(&b), 3063); /* 3062.5 */
+	CU_ASSERT_EQUAL(b.probe.stats.faults, 2000);
+	bench_close(&b);
+}
+
 /* One touch a page counts, and the page may be in any state. */
 static void esx_counts_touches_of_absent_pages(void)
 {
@@ -270,7 +291,7 @@ static void mrc_is_exact_where_all_is_tracked(void)
 		}
 		tick(&b);
 	}
-	const struct miss_curve *c = b.probe.sampler->curve(&b.probe);
+	const struct miss_curve *c = b.vm->curve;
 	CU_ASSERT_EQUAL(c->n, 65);
 	CU_ASSERT_EQUAL(c->step, 2);
 	uint64_t reuses = 0, misses = 0, flat = 64;
@@ -318,7 +339,6 @@ static void mrc_finds_a_loop(void)
 
 struct part_bench {
 	struct test_host t;
-	struct sampling *s;
 	struct vm *vm[2];
 };
 
@@ -327,7 +347,7 @@ static void part_open(struct part_bench *b, const struct sample_opts *opts, uint
 	struct err err;
 
 	test_host_new(&b->t, (struct test_shape){.frames = 2 * pages, .no_swap = true, .seed = 9});
-	CU_ASSERT_EQUAL_FATAL(sampling_open(b->t.host, b->t.pmaps, opts, &b->s, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(sampling_open(b->t.host, b->t.pmaps, opts, &err), 0);
 	b->vm[0] = test_vm(&b->t, "a", pages);
 	b->vm[1] = test_vm(&b->t, "b", pages);
 }
@@ -350,7 +370,8 @@ static void abit_counts_the_period(void)
 			clock_run_until(&b.t.host->clock, period * 30 * S);
 			CU_ASSERT_EQUAL(vm_active(b.vm[period % 2]), n);
 			CU_ASSERT_EQUAL(vm_active(b.vm[1 - period % 2]), 0);
-			CU_ASSERT_EQUAL(sampling_truth(b.s, b.vm[period % 2]), truth ? n : 0);
+			if (truth)
+				CU_ASSERT_EQUAL(test_stat(&b.vm[period % 2]->stats, "touched"), n);
 		}
 		CU_ASSERT_EQUAL(test_stat(&b.vm[0]->stats, "sample_harvested"), 19 * 1000);
 		CU_ASSERT_EQUAL(test_stat(&b.vm[0]->stats, "sample_ns"), 19 * 1000 * 5);
@@ -365,11 +386,10 @@ static void nobody_looks(void)
 	struct part_bench b;
 
 	part_open(&b, &o, 10);
-	CU_ASSERT_PTR_NULL(b.s);
 	test_hit(b.vm[0], 3, ACCESS_READ);
 	CU_ASSERT_EQUAL(vm_active(b.vm[0]), 1);
-	CU_ASSERT_EQUAL(sampling_truth(b.s, b.vm[0]), 0);
-	CU_ASSERT_PTR_NULL(sampling_curve(b.s, b.vm[0]));
+	CU_ASSERT_FALSE(stat_find(&b.vm[0]->stats, "touched", NULL, NULL));
+	CU_ASSERT_PTR_NULL(b.vm[0]->curve);
 	CU_ASSERT_FALSE(stat_find(&b.vm[0]->stats, "active", NULL, NULL));
 	test_host_free(&b.t);
 }
@@ -394,13 +414,12 @@ static void options_that_contradict(void)
 	test_host_new(&t, (struct test_shape){.no_swap = true});
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct sample_opts o = options(cases[i].sampler);
-		struct sampling *s;
 		struct err err = {0};
 
 		o.slow = cases[i].slow;
 		o.mrc_tick = cases[i].tick;
 		o.slice = cases[i].slice;
-		CU_ASSERT_EQUAL(sampling_open(t.host, t.pmaps, &o, &s, &err), -EINVAL);
+		CU_ASSERT_EQUAL(sampling_open(t.host, t.pmaps, &o, &err), -EINVAL);
 		CU_ASSERT_STRING_EQUAL(err.msg, cases[i].says);
 		CU_ASSERT_EQUAL(err.exit_code, 2);
 	}
@@ -497,7 +516,7 @@ static void failed_vms_are_left_alone(void)
 	test_host_free(&b.t);
 }
 
-TESTS("tax/sample", {"esx: averages", esx_averages},
+TESTS("tax/sample", {"esx: averages", esx_averages}, {"esx: other options", esx_with_other_options},
       {"esx: absent pages", esx_counts_touches_of_absent_pages},
       {"esx: even draws", esx_draws_evenly}, {"esx: standard error", esx_standard_error},
       {"exact", exact_is_exact}, {"mrc: all tracked", mrc_is_exact_where_all_is_tracked},
