@@ -153,9 +153,13 @@ static void hello(struct balloon_vm *v, const struct balloon_hello *h)
 
 typedef enum balloon_reason page_fn(struct balloon_vm *v, uint32_t ppn);
 
-/* Refusals that an honest driver cannot earn. */
-static bool offends(enum balloon_reason reason)
+/* Refusals that an honest driver cannot earn; a page that popped it may still want back. */
+static bool offends(struct balloon_vm *v, enum balloon_reason reason)
 {
+	if (reason == BALLOON_NOT_IN && v->excused) {
+		v->excused--;
+		return false;
+	}
 	return reason == BALLOON_BAD_PPN || reason == BALLOON_TWICE || reason == BALLOON_NOT_IN;
 }
 
@@ -173,7 +177,7 @@ static void batch(struct balloon_vm *v, const struct balloon_pages *p, page_fn *
 			continue;
 		if (refused++ == 0)
 			m->reason = htole16(reason);
-		offences += offends(reason);
+		offences += offends(v, reason);
 		map[i / 64] |= UINT64_C(1) << (i % 64);
 	}
 	balloon_charge(v, count * v->balloon->opts.page_time);

@@ -140,6 +140,15 @@ static bool ask(struct driver *d, enum balloon_msg_type type)
 	return true;
 }
 
+/* The guest touched a page that was out. */
+static void lost(struct driver *d, uint32_t ppn)
+{
+	if (d->guest.popped)
+		d->guest.popped(d->guest.ctx, (ppn_t){ppn});
+	else
+		free_page(d, ppn);
+}
+
 /* What comes of a page of the batch: into the balloon, or back to the guest. */
 static void settle(struct driver *d, uint32_t ppn, bool accepted)
 {
@@ -147,6 +156,8 @@ static void settle(struct driver *d, uint32_t ppn, bool accepted)
 		free_reported(d, ppn);
 	else if (d->asked == BALLOON_INFLATE && accepted)
 		hold(d, ppn);
+	else if (d->asked == BALLOON_DEFLATE && !accepted)
+		lost(d, ppn);
 	else
 		free_page(d, ppn);
 }
@@ -179,11 +190,14 @@ static void popped(struct driver *d, const struct balloon_pages *p)
 		if (!is_held(d, ppn))
 			continue;
 		let_go(d, ppn);
-		if (d->guest.popped)
-			d->guest.popped(d->guest.ctx, (ppn_t){ppn});
-		else
-			free_page(d, ppn);
+		lost(d, ppn);
 	}
+}
+
+static uint32_t can(const struct driver *d)
+{
+	return (d->guest.take_free ? BALLOON_CAP_HINT : 0) |
+	       (d->guest.popped ? BALLOON_CAP_POPPED : 0);
 }
 
 static void welcomed(struct driver *d, const struct balloon_welcome *m)
@@ -193,7 +207,7 @@ static void welcomed(struct driver *d, const struct balloon_welcome *m)
 		return;
 	}
 	d->talk = TALKING;
-	d->caps = le32toh(m->caps);
+	d->caps = le32toh(m->caps) & can(d);
 	d->rate = pages_of_bytes(d->opts.start_rate);
 }
 
@@ -256,8 +270,7 @@ static void say_hello(struct driver *d)
 		.magic = htole32(BALLOON_MAGIC),
 		.version_min = htole16(BALLOON_VERSION),
 		.version_max = htole16(BALLOON_VERSION),
-		.caps = htole32((d->guest.take_free ? BALLOON_CAP_HINT : 0) |
-				(d->guest.popped ? BALLOON_CAP_POPPED : 0)),
+		.caps = htole32(can(d)),
 		.page_shift = htole32(PAGE_SHIFT),
 		.memory_pages = htole64(d->vm->pages),
 		.driver = "simulated",

@@ -70,6 +70,7 @@ void balloon_forget(struct balloon_vm *v)
 
 	v->popped_n = 0;
 	v->void_balloon = false;
+	v->excused = 0;
 	for (uint32_t i = 0; balloon_pages(v) && i < pmap->pages; i++) {
 		if (pte_state(pmap_peek(pmap, (ppn_t){i})) == PAGE_BALLOONED) {
 			take_out(v, i);
@@ -82,6 +83,7 @@ void balloon_forget(struct balloon_vm *v)
 static void popped(struct balloon_vm *v, ppn_t ppn)
 {
 	v->stats.popped++;
+	v->excused++;
 	if ((v->caps & BALLOON_CAP_POPPED) && v->popped_n < POPPED_MOST)
 		v->popped[v->popped_n++] = ppn.n;
 	else

@@ -68,6 +68,7 @@ struct balloon_vm {
 	bool slow;
 	uint64_t short_ns, short_pages;
 	uint64_t refusals_seen; /* of the guest's counter */
+	uint64_t excused;	/* pops, for each of which a page may be wanted back in vain */
 
 	bool ours; /* a page is leaving the balloon by the balloon's own doing */
 	struct balloon_vm_stats stats;

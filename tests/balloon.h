@@ -270,9 +270,8 @@ static inline void toy_stats(void *ctx, struct guest_memory *m)
 {
 	const struct toy_guest *g = ctx;
 
-	*m = (struct guest_memory){.total = g->vm->pages,
-				   .free = g->vm->pages - g->n,
-				   .pressure = g->pressure};
+	*m = (struct guest_memory){
+		.total = g->vm->pages, .free = g->vm->pages - g->n, .pressure = g->pressure};
 }
 
 static inline void toy_listen(void *ctx, const struct driver_release *release)

@@ -37,9 +37,9 @@ static int alloc_page(void *ctx, ppn_t *ppn)
 			continue;
 		}
 		ppn->n = at;
-		/* Without memory it keeps its old id there, and the run's check will say so. */
 		if (g->oracle && oracle_write(g->oracle, g->vm, *ppn, 0))
 			return -ENOMEM;
+		pmap_drop(g->vm->pmap, *ppn);
 		g->out++;
 		return 0;
 	}
@@ -50,9 +50,8 @@ static void free_page(void *ctx, ppn_t ppn)
 {
 	struct replay_guest *g = ctx;
 
+	(void)ppn;
 	g->out--;
-	if (pte_state(pmap_peek(g->vm->pmap, ppn)) != PAGE_UNBACKED)
-		pmap_drop(g->vm->pmap, ppn);
 }
 
 static void popped(void *ctx, ppn_t ppn)

@@ -8,9 +8,9 @@
  * that bit too, each sees only what the other left). Pages without contents are
  * passed over: taking them would gain nothing.
  *
- * A touch of a page that was given stands for a fault on the guest's own swap:
- * the page comes back and the VM's time moves by the time of that read. Its
- * contents are lost, and the content oracle, if there is one, is told so.
+ * What a page held is forgotten when it is given, and the content oracle, if
+ * there is one, is told so. A touch of it later stands for a fault on the
+ * guest's own swap: the VM's time moves by the time of that read.
  */
 #ifndef BALLAST_TRACES_REPLAY_GUEST_H
 #define BALLAST_TRACES_REPLAY_GUEST_H

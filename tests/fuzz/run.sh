@@ -76,6 +76,26 @@ for choice in 0 1 2 3 4 5 6 7; do
 	{ printf '%b' "\\0$choice" && lime 20 37; } | corpus image lime$choice
 	{ printf '%b' "\\0$choice" && zeros 4096; } | corpus image raw$choice
 done
+header() { # type, size and number of a balloon's message
+	printf '%b\0%b\0%b\0\0\0' "\\0$1" "\\0$2" "\\0$3"
+}
+hello() {
+	header 1 60 0
+	printf 'bloo\1\0\1\0\7\0\0\0\14\0\0\0' && zeros 24
+}
+inflate() { # five pages, in the octal number of the message
+	header 2 50 "$1"
+	printf '\5\0\0\0\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5\0\0\0\0\0\0\0'
+}
+{ printf '\0' && hello && inflate 1 && inflate 2 && header 5 160 3 && zeros 104; } |
+	corpus balloon bytes
+printf '\1\1\0\0\17\2\2\0\10\1\2\3\4\5\6\7\10\7\6\5\0\5\0\0\0\11\0\0' | corpus balloon sentences
+{ printf '\2\200\4\0\1\0\0\0\3\60\0' && hello && printf '\200\4\140\60\0\0\0'; } |
+	corpus balloon scribbles
+{ # welcome, target 100 pages at 1000 a second
+	printf '\3' && header 20 40 0 && printf '\1\0\0\0\7\0\0\0\200\0\0\0\350\3\0\0' && zeros 8
+	header 21 30 1 && printf '\144\0\0\0\350\3\0\0' && zeros 8
+} | corpus balloon driver
 for table in experiments/claims/*.csv; do
 	corpus claims "$(basename "$table")" <"$table"
 done

@@ -1,8 +1,8 @@
 /* The simulated guest's driver, against a host that is real and a guest that is not. */
 #include "balloon.h"
 
-#define MB   256 /* pages */
-#define MS   UINT64_C(1000000)
+#define MB 256 /* pages */
+#define MS UINT64_C(1000000)
 
 struct rig {
 	struct balloon_test bt;
@@ -113,7 +113,7 @@ static void guest_refuses(void)
 	CU_ASSERT_TRUE(test_stat(&r.vm->stats, "balloon_rate") < 256 * MB);
 	balloon_test_wait(&r.bt, 12000 * MS);
 	CU_ASSERT_FALSE(balloon_serves(r.bt.balloon, r.vm)); /* slow: the host will page */
-	r.guest->keep = 8 * MB;				      /* it can again */
+	r.guest->keep = 8 * MB;				     /* it can again */
 	balloon_test_wait(&r.bt, 20000 * MS);
 	agree(&r, 34 * MB);
 	CU_ASSERT_TRUE(balloon_serves(r.bt.balloon, r.vm));
@@ -247,7 +247,8 @@ static void vanishes_and_comes_back(void)
 	r.guest = toy_new(r.vm, 0);
 	table = toy_table(r.guest);
 	CU_ASSERT_EQUAL_FATAL(local_driver_new(r.bt.balloon, r.vm, &table, &r.bt.opts,
-					       r.bt.t.host->clock.now_ns + 500 * MS, &r.local, &err),
+					       r.bt.t.host->clock.now_ns + 500 * MS, &r.local,
+					       &err),
 			      0);
 	balloon_test_wait(&r.bt, 400 * MS);
 	CU_ASSERT_EQUAL(ballooned(r.vm), 4 * MB);
