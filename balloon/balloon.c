@@ -14,23 +14,25 @@ static const struct opt balloon_options[] = {
 	{"poll", OPT_TIME, OPT(poll), "1s", 1e6, 1e12, NULL,
 	 "how often a driver asks for its target"},
 	{"interrupt", OPT_BOOL, OPT(interrupt), "off", 0, 0, NULL,
-	 "also tell a driver of a new target at once"},
+	 "also tell a driver of a new target at once", .live = true},
 	{"rate", OPT_BYTES, OPT(rate), "256mb", 4096, 0x1p40, NULL,
-	 "inflation of one balloon in a second, at most"},
+	 "inflation of one balloon in a second, at most", .live = true},
 	{"rate_least", OPT_BYTES, OPT(rate_least), "1mb", 4096, 0x1p40, NULL,
-	 "inflation in a second that a guest under pressure is still asked for"},
+	 "inflation in a second that a guest under pressure is still asked for", .live = true},
 	{"pressure", OPT_REAL, OPT(pressure), "10%", 0, 1, NULL,
-	 "share of its time that a guest waits for memory above which its rate is halved"},
+	 "share of its time that a guest waits for memory above which its rate is halved",
+	 .live = true},
 	{"slow_rate", OPT_BYTES, OPT(slow_rate), "1mb", 0, 0x1p40, NULL,
-	 "a driver that inflates by less in a second, while it should, is slow: its VM is paged"},
+	 "a driver that inflates by less in a second, while it should, is slow: its VM is paged",
+	 .live = true},
 	{"slow_time", OPT_TIME, OPT(slow_time), "5s", 1e6, 1e12, NULL,
-	 "time over which slow_rate is judged"},
+	 "time over which slow_rate is judged", .live = true},
 	{"messages", OPT_INT, OPT(messages), "2000", 128, 1e6, NULL,
-	 "messages of one driver that are read in a second"},
+	 "messages of one driver that are read in a second", .live = true},
 	{"distrust", OPT_INT, OPT(distrust), "64", 0, 1e9, NULL,
-	 "refused pages and messages after which a driver is not heard any more"},
+	 "refused pages and messages after which a driver is not heard any more", .live = true},
 	{"forgive", OPT_TIME, OPT(forgive), "60s", 1e6, 1e14, NULL,
-	 "how long it is not, and after which refusals are forgotten"},
+	 "how long it is not, and after which refusals are forgotten", .live = true},
 	{"message_time", OPT_TIME, OPT(message_time), "2us", 0, 1e9, NULL,
 	 "virtual time of a message, the VM's own"},
 	{"page_time", OPT_TIME, OPT(page_time), "100ns", 0, 1e9, NULL,
@@ -127,7 +129,7 @@ static void tick(struct clock *clk, struct timer *timer, void *arg)
 	struct balloon *b = arg;
 
 	for (size_t i = 0; i < b->vms; i++) {
-		if (b->vm[i]->connected && b->vm[i]->vm->state != VM_FAILED)
+		if (b->vm[i]->connected && !vm_gone(b->vm[i]->vm))
 			retargeted(b->vm[i]);
 	}
 	if (timer_add(clk, timer, clk->now_ns + TICK_NS))
@@ -140,7 +142,7 @@ static void retarget(void *ctx, struct vm *vm)
 {
 	struct balloon_vm *v = balloon_of(ctx, vm);
 
-	if (v->connected && vm->state != VM_FAILED)
+	if (v->connected && !vm_gone(vm))
 		retargeted(v);
 }
 
@@ -156,7 +158,7 @@ bool balloon_serves(struct balloon *b, const struct vm *vm)
 	const struct balloon_vm *v = balloon_of(b, vm);
 	const uint64_t silent_ns = max_u64(b->opts.slow_time, 3 * b->opts.poll);
 
-	return v->state == DRIVER_ON && vm->state != VM_FAILED && !v->slow && !at_cap(v) &&
+	return v->state == DRIVER_ON && !vm_gone(vm) && !v->slow && !at_cap(v) &&
 	       b->host->clock.now_ns - v->heard_ns <= silent_ns;
 }
 
@@ -209,6 +211,7 @@ static void vm_removed(void *ctx, struct vm *vm)
 {
 	struct balloon *b = ctx;
 
+	free(b->vm[vm->id]->popped);
 	free(b->vm[vm->id]);
 	b->vm[vm->id] = NULL;
 	if (b->vms == vm->id + 1u)
@@ -249,6 +252,15 @@ static size_t balloon_audit(void *ctx, FILE *out)
 	return bad;
 }
 
+/* What may change while it runs; the driver's own options stay as they were. */
+static void changed(void *ctx, const struct opt_section *section, const void *opts)
+{
+	struct balloon *b = ctx;
+
+	if (section == &balloon_section)
+		b->opts = *(const struct balloon_opts *)opts;
+}
+
 static void balloon_close(void *ctx)
 {
 	struct balloon *b = ctx;
@@ -265,6 +277,7 @@ static const struct part balloon_part = {
 	.vm_removed = vm_removed,
 	.audit = balloon_audit,
 	.close = balloon_close,
+	.changed = changed,
 };
 
 int balloon_open(struct host *host, struct pmap_part *pmaps, const struct balloon_opts *opts,

@@ -74,22 +74,31 @@ void driver_tell(struct balloon_vm *v)
 		tell_view(v);
 }
 
-/* Names the pages that were touched. */
-static void tell_popped(struct balloon_vm *v)
+/* Names pages that were touched: up to a message full, from the last. Returns how many. */
+static uint32_t tell_some_popped(struct balloon_vm *v)
 {
 	uint64_t words[BALLOON_MSG_MAX / 8] = {0};
 	struct balloon_pages *m = (struct balloon_pages *)words;
+	const uint32_t n = (uint32_t)min_u64(v->popped_n, BALLOON_BATCH_MAX);
+	const uint32_t *from = v->popped + (v->popped_n - n);
 
-	if (v->popped_n == 0)
-		return;
-	m->count = htole32(v->popped_n);
-	for (uint32_t i = 0; i < v->popped_n; i++)
-		m->ppn[i] = htole32(v->popped[i]);
-	int rc = stream_send(&v->stream, &m->msg, BALLOON_POPPED, pages_size(v->popped_n));
-	if (rc == 0)
-		v->popped_n = 0;
-	else if (rc == -EPIPE)
+	m->count = htole32(n);
+	for (uint32_t i = 0; i < n; i++)
+		m->ppn[i] = htole32(from[i]);
+	int rc = stream_send(&v->stream, &m->msg, BALLOON_POPPED, pages_size(n));
+	if (rc == -EPIPE)
 		v->state = DRIVER_NONE;
+	return rc ? 0 : n;
+}
+
+static void tell_popped(struct balloon_vm *v)
+{
+	uint32_t told = 1;
+
+	while (v->state == DRIVER_ON && v->popped_n && told) {
+		told = tell_some_popped(v);
+		v->popped_n -= told;
+	}
 }
 
 /* What a hello deserves: BALLOON_OK, and it may talk. */
@@ -126,6 +135,9 @@ static void hello(struct balloon_vm *v, const struct balloon_hello *h)
 	if (reason == BALLOON_OK) {
 		v->state = DRIVER_ON;
 		v->caps = le32toh(h->caps) & BALLOON_CAP_ALL;
+		if ((v->caps & BALLOON_CAP_POPPED) && !v->popped &&
+		    !(v->popped = malloc(POPPED_MOST * sizeof *v->popped)))
+			v->caps &= ~BALLOON_CAP_POPPED;
 		if (!opts->hints)
 			v->caps &= ~BALLOON_CAP_HINT;
 		m.version = htole16(BALLOON_VERSION);
@@ -284,7 +296,7 @@ void balloon_contact(struct balloon *b, struct vm *vm)
 	struct balloon_vm *v = balloon_of(b, vm);
 	const struct balloon_msg *msg;
 
-	if (!v->connected || vm->state == VM_FAILED)
+	if (!v->connected || vm_gone(vm))
 		return;
 	owed(v);
 	while (trust_take(v, v->stream.lost ? HELLO_COST : 1)) {

@@ -385,7 +385,8 @@ static uint32_t allowance(struct driver *d)
 
 static bool may_inflate(const struct driver *d)
 {
-	return d->talk == TALKING && d->n < d->target && now(d) >= d->hold_until_ns;
+	return d->talk == TALKING && !d->vm->blocked && d->n < d->target &&
+	       now(d) >= d->hold_until_ns;
 }
 
 /* One slice towards the target. */
@@ -460,7 +461,7 @@ static void slice_due(struct clock *clk, struct timer *timer, void *arg)
 
 	(void)clk;
 	(void)timer;
-	if (d->vm->state == VM_FAILED)
+	if (vm_gone(d->vm))
 		return;
 	d->busy = true;
 	listen(d);
@@ -478,8 +479,12 @@ static void poll_due(struct clock *clk, struct timer *timer, void *arg)
 	struct driver *d = arg;
 
 	(void)clk;
-	if (d->vm->state == VM_FAILED)
+	if (vm_gone(d->vm))
 		return;
+	if (d->vm->blocked) { /* nothing in it runs */
+		arm(d, timer, d->opts.poll);
+		return;
+	}
 	d->busy = true;
 	listen(d);
 	for (int i = 0; i < 2 && d->talk != TALKING; i++) { /* the first may begin the rings */

@@ -84,7 +84,7 @@ static void popped(struct balloon_vm *v, ppn_t ppn)
 {
 	v->stats.popped++;
 	v->excused++;
-	if ((v->caps & BALLOON_CAP_POPPED) && v->popped_n < POPPED_MOST)
+	if ((v->caps & BALLOON_CAP_POPPED) && v->popped && v->popped_n < POPPED_MOST)
 		v->popped[v->popped_n++] = ppn.n;
 	else
 		v->void_balloon = true;

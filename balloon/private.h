@@ -38,7 +38,7 @@ struct balloon_vm_stats {
 	uint64_t guest_swap_ins, guest_swap_outs, guest_pressure;
 };
 
-#define POPPED_MOST 1020 /* pages named to a driver at once; beyond, it is reset */
+#define POPPED_MOST 65536 /* pages that a driver is told of by name; beyond, it is reset */
 
 struct balloon_vm {
 	struct balloon *balloon;
@@ -55,7 +55,7 @@ struct balloon_vm {
 	bool void_balloon; /* a page was touched: reset */
 	bool reset_owed;   /* an answer or a reset found no room */
 	uint32_t popped_n;
-	uint32_t popped[POPPED_MOST];
+	uint32_t *popped; /* [POPPED_MOST], for a driver that can hear of them */
 
 	/* trust.c */
 	uint64_t tokens;		/* thousandths of messages that may be read now */

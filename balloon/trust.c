@@ -17,11 +17,18 @@ static uint64_t now(const struct balloon_vm *v)
 	return v->balloon->host->clock.now_ns;
 }
 
+/* Whether the machine is short enough of memory to take some; always, without a reclaim loop. */
+static bool short_of_memory(const struct host *host)
+{
+	return !host->reclaim || host->state >= balloon_reclaimer.from;
+}
+
 void trust_retarget(struct balloon_vm *v)
 {
-	uint64_t had = vm_held(v->vm) + balloon_pages(v), target = v->vm->target;
+	const uint64_t had = vm_held(v->vm) + balloon_pages(v), target = v->vm->target;
+	const uint64_t most = short_of_memory(v->vm->host) ? v->cap : balloon_pages(v);
 
-	v->stats.target = had > target ? min_u64(had - target, v->cap) : 0;
+	v->stats.target = had > target ? min_u64(had - target, min_u64(most, v->cap)) : 0;
 }
 
 bool trust_take(struct balloon_vm *v, uint32_t cost)

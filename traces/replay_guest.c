@@ -7,9 +7,10 @@ struct replay_guest {
 	struct vm *vm;
 	struct oracle *oracle;
 	uint64_t read_ns;
-	uint32_t hand;	/* page that the clock looks at next */
-	uint64_t out;	/* pages given */
-	uint64_t reads; /* pages fetched again */
+	uint32_t hand;		      /* page that the clock looks at next */
+	uint64_t out;		      /* pages given */
+	uint64_t reads;		      /* pages fetched again */
+	uint64_t reads_told, told_ns; /* when its stats were last asked for */
 };
 
 /* Has contents that the guest could do without, and a frame or slot to gain. */
@@ -65,9 +66,20 @@ static void popped(void *ctx, ppn_t ppn)
 		g->vm->time_ns += g->read_ns;
 }
 
+/* The share of its time that went into fetching pages, in 1/1000. */
+static uint32_t pressure(struct replay_guest *g)
+{
+	const uint64_t ns = g->vm->time_ns - g->told_ns;
+	const uint64_t waited = (g->reads - g->reads_told) * g->read_ns;
+
+	g->told_ns = g->vm->time_ns;
+	g->reads_told = g->reads;
+	return ns ? (uint32_t)min_u64(1000, (unsigned __int128)1000 * waited / ns) : 0;
+}
+
 static void stats(void *ctx, struct guest_memory *m)
 {
-	const struct replay_guest *g = ctx;
+	struct replay_guest *g = ctx;
 
 	*m = (struct guest_memory){
 		.total = g->vm->pages,
@@ -75,6 +87,7 @@ static void stats(void *ctx, struct guest_memory *m)
 		.swapped = g->out,
 		.faults = g->reads,
 		.swap_ins = g->reads,
+		.pressure = pressure(g),
 	};
 }
 
