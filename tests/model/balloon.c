@@ -255,7 +255,7 @@ static void check_busy(const struct model *md)
 	for (int i = 0; i < TEMPERS; i++)
 		CU_ASSERT_TRUE(stat(md, i, "balloon_inflated") > 500 / TEST_SCALE);
 	CU_ASSERT_TRUE(stat(md, HONEST, "balloon_deflated") > 100 / TEST_SCALE);
-	CU_ASSERT_TRUE(stat(md, SLOW, "guest_refusals") > 10);
+	CU_ASSERT_TRUE(stat(md, SLOW, "told_refusals") > 10);
 	CU_ASSERT_TRUE(stat(md, BLIND, "balloon_popped") > 1000 / TEST_SCALE);
 	CU_ASSERT_TRUE(stat(md, LIAR, "balloon_refused") > 1000 / TEST_SCALE);
 	CU_ASSERT_TRUE(stat(md, LIAR, "balloon_bad") > 50 / TEST_SCALE);

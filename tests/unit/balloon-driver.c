@@ -109,7 +109,7 @@ static void guest_refuses(void)
 	aim(&r, 30 * MB); /* 34 wanted, 24 to be had */
 	balloon_test_wait(&r.bt, 3000 * MS);
 	agree(&r, 24 * MB);
-	CU_ASSERT_TRUE(test_stat(&r.vm->stats, "guest_refusals") >= 2);
+	CU_ASSERT_TRUE(test_stat(&r.vm->stats, "told_refusals") >= 2);
 	CU_ASSERT_TRUE(test_stat(&r.vm->stats, "balloon_rate") < 256 * MB);
 	balloon_test_wait(&r.bt, 12000 * MS);
 	CU_ASSERT_FALSE(balloon_serves(r.bt.balloon, r.vm)); /* slow: the host will page */
