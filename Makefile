@@ -36,7 +36,7 @@ CPPFLAGS += -DNDEBUG
 endif
 
 SRC     := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c))
-LIB_SRC := $(filter-out experiments/main.c live/agent.c,$(SRC))
+LIB_SRC := $(filter-out experiments/main.c live/agent.c live/record_plugin.c,$(SRC))
 LIB_OBJ := $(LIB_SRC:%.c=$B/obj/%.o)
 UNIT    := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(wildcard tests/unit/*.c))
 LIVE    := $(patsubst tests/live/%.c,$B/tests/live/%,$(wildcard tests/live/*.c))
@@ -45,7 +45,7 @@ MODEL   := $(patsubst tests/model/%.c,$B/tests/model/%,$(wildcard tests/model/*.
 
 .PHONY: all build reproduce check check-san check-live lint format fuzz bench install uninstall deb check-deb clean help
 all: build
-build: $B/ballast $B/ballast-agent.so
+build: $B/ballast $B/ballast-agent.so $B/ballast-record.so
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -168,6 +168,10 @@ $B/ballast: $(LIB_OBJ) $B/obj/experiments/main.o
 # Loaded into foreign programs: nothing of ours beside it, and no sanitizer.
 $B/ballast-agent.so: live/agent.c live/uffd.h live/wire.h live/wire_io.h core/types.h $B/flags
 	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -U_FILE_OFFSET_BITS -fPIC -fvisibility=hidden -shared -pthread $< -o $@
+
+# Loaded into QEMU, which has what it calls.
+$B/ballast-record.so: live/record_plugin.c live/record.h live/qemu_plugin.h $B/flags
+	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -fPIC -fvisibility=hidden -shared -pthread $< -o $@
 
 $B/tests/live/guest/%: tests/live/guest/%.c $B/flags
 	@mkdir -p $(@D)

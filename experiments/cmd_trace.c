@@ -9,6 +9,7 @@ static const struct cmd verbs[] = {
 	{"gen", "makes a trace by a law of probability", trace_gen},
 	{"import", "turns a trace of another format into a .bt", trace_import},
 	{"export", "turns a trace into another format", trace_export},
+	{"record", "records what a guest in QEMU, or a program, touches", trace_record},
 	{"info", "says what a trace holds", trace_print_info},
 	{"cat", "prints a trace as CSV", trace_cat},
 	{"stat", "counts kinds, hot pages and the footprint", trace_stat},

@@ -15,6 +15,7 @@
 int trace_gen(int argc, char **argv);
 int trace_import(int argc, char **argv);
 int trace_export(int argc, char **argv);
+int trace_record(int argc, char **argv);
 int trace_print_info(int argc, char **argv);
 int trace_cat(int argc, char **argv);
 int trace_stat(int argc, char **argv);

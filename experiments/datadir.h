@@ -4,8 +4,8 @@
  * The program is found first (/proc/self/exe), the files from there, so that a
  * source tree and an installation both work from any folder and can be moved:
  *
- *   TREE/build/ballast    TREE/experiments/
- *   PREFIX/bin/ballast    PREFIX/share/ballast/
+ *   TREE/build/ballast    TREE/experiments/        TREE/build/
+ *   PREFIX/bin/ballast    PREFIX/share/ballast/    PREFIX/lib/ballast/
  */
 #ifndef BALLAST_EXPERIMENTS_DATADIR_H
 #define BALLAST_EXPERIMENTS_DATADIR_H
@@ -16,5 +16,8 @@
 
 /* The path of such a file ("jobs/replay.job"), which exists. */
 MUST_CHECK int data_path(const char *name, char path[PATH_MAX], struct err *err);
+
+/* The same of what was built beside the program: the agent, the guest programs. */
+MUST_CHECK int program_path(const char *name, char path[PATH_MAX], struct err *err);
 
 #endif
