@@ -23,10 +23,16 @@ static bool short_of_memory(const struct host *host)
 	return !host->reclaim || host->state >= balloon_reclaimer.from;
 }
 
+/*
+ * While there is memory to spare a balloon is asked for no more than it was:
+ * what was asked for while memory was short is still to be given, since the
+ * targets of that moment stand until they are worked out anew.
+ */
 void trust_retarget(struct balloon_vm *v)
 {
 	const uint64_t had = vm_held(v->vm) + balloon_pages(v), target = v->vm->target;
-	const uint64_t most = short_of_memory(v->vm->host) ? v->cap : balloon_pages(v);
+	const uint64_t asked = max_u64(balloon_pages(v), v->stats.target);
+	const uint64_t most = short_of_memory(v->vm->host) ? v->cap : asked;
 
 	v->stats.target = had > target ? min_u64(had - target, min_u64(most, v->cap)) : 0;
 }

@@ -49,6 +49,43 @@ static void targets(void)
 	balloon_test_close(&bt);
 }
 
+/* While there is memory to spare: what was asked for before is still due, no more is. */
+static void spared(void)
+{
+	struct balloon_test bt;
+	struct vm *vm;
+	struct balloon_vm *v = start(&bt, &vm);
+	struct reclaim *some = (struct reclaim *)&bt; /* only whether there is one matters */
+
+	for (uint32_t i = 0; i < 8000; i++)
+		test_hit(vm, i, ACCESS_READ);
+	bt.t.host->reclaim = some;
+	bt.t.host->state = HOST_HIGH;
+	vm->target = 7000; /* it has 8000, and nobody is short */
+	trust_retarget(v);
+	CU_ASSERT_EQUAL(v->stats.target, 0);
+	bt.t.host->state = HOST_SOFT;
+	trust_retarget(v);
+	CU_ASSERT_EQUAL(v->stats.target, 1000);
+	bt.t.host->state = HOST_HIGH;
+	for (uint32_t i = 0; i < 400; i++)
+		CU_ASSERT_EQUAL(page_inflate(v, i), BALLOON_OK);
+	trust_retarget(v);
+	CU_ASSERT_EQUAL(v->stats.target, 1000);
+	vm->target = 6500;
+	trust_retarget(v);
+	CU_ASSERT_EQUAL(v->stats.target, 1000);
+	vm->target = 7700;
+	trust_retarget(v);
+	CU_ASSERT_EQUAL(v->stats.target, 300);
+	vm->target = 7000;
+	trust_retarget(v); /* the 400 that it has, until memory is short again */
+	CU_ASSERT_EQUAL(v->stats.target, 400);
+	bt.t.host->reclaim = NULL;
+	bt.t.host->state = HOST_HIGH;
+	balloon_test_close(&bt);
+}
+
 static void say(struct balloon_vm *v, uint64_t refusals, uint32_t pressure)
 {
 	trust_stats(v, &(struct balloon_stats){.refusals = htole64(refusals),
@@ -174,5 +211,5 @@ static void offences(void)
 	balloon_test_close(&bt);
 }
 
-TESTS("balloon/trust", {"targets", targets}, {"rates", rates}, {"progress", progress},
-      {"floods", floods}, {"offences", offences})
+TESTS("balloon/trust", {"targets", targets}, {"spared", spared}, {"rates", rates},
+      {"progress", progress}, {"floods", floods}, {"offences", offences})
