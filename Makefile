@@ -43,7 +43,7 @@ LIVE    := $(patsubst tests/live/%.c,$B/tests/live/%,$(wildcard tests/live/*.c))
 GUESTS  := $(patsubst tests/live/guest/%.c,$B/tests/live/guest/%,$(wildcard tests/live/guest/*.c))
 MODEL   := $(patsubst tests/model/%.c,$B/tests/model/%,$(wildcard tests/model/*.c))
 
-.PHONY: all build reproduce check check-san check-live lint format fuzz bench install uninstall deb check-deb clean help
+.PHONY: all build reproduce check check-san check-slurm check-kills check-live lint format fuzz bench install uninstall deb check-deb clean help
 all: build
 build: $B/ballast $B/ballast-agent.so $B/ballast-record.so
 
@@ -65,6 +65,16 @@ check: | deps-build-run-test
 check-san: | deps-build-run-test
 	@$(MAKE) --no-print-directory check SAN=address,undefined
 	@$(MAKE) --no-print-directory check SAN=thread
+
+## make check-slurm  sweeps on a Slurm of one node, on loopback; skips where it cannot start
+check-slurm: | deps-build-run-test-slurm
+	@$(MAKE) --no-print-directory -j$(JOBS) build
+	@BUILD=$B tests/run.sh slurm
+
+## make check-kills  a sweep of 200 runs, killed ten times and resumed
+check-kills: | deps-build-run-test
+	@$(MAKE) --no-print-directory -j$(JOBS) build
+	@BUILD=$B RUNS=200 KILLS=10 tests/jobs/sweep.sh
 
 ## make check-live   live guests; skips, with the reason, where there can be none
 check-live: | deps-build-test-live

@@ -106,6 +106,8 @@ static int arms_by_axis(struct opened *o, const char *key, struct err *err)
 {
 	const struct plan *plan = o->plan[0];
 
+	if (!plan)
+		return err_input(err, "there is no sweep to compare within");
 	for (size_t a = 0; a < plan->axes; a++) {
 		if (strcmp(plan->axis[a].key, key) != 0)
 			continue;

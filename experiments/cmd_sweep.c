@@ -3,7 +3,9 @@
 #include "experiments/outdir.h"
 #include "experiments/parallel.h"
 #include "experiments/sweep.h"
+#include "experiments/sweep_array.h"
 #include "experiments/sweep_figure.h"
+#include "experiments/sweep_slurm.h"
 
 #include "core/file.h"
 #include "core/parse.h"
@@ -18,6 +20,8 @@
 #define POINTS_SHOWN   60
 #define FAILURES_SHOWN 20
 
+enum { KEY_PARTITION = 256, KEY_TIME, KEY_ARRAY_SIZE, KEY_TASK }; /* options of no letter */
+
 struct sweep_args {
 	struct plan_args plan;
 	struct sweep_choice choice;
@@ -25,7 +29,9 @@ struct sweep_args {
 	const char *pareto_text;
 	struct pareto pareto;
 	size_t shown, workers; /* shown: metrics; the rest are the Pareto front's */
-	bool json, dry;
+	bool json, dry, slurm;
+	struct slurm_opts cluster;
+	const char *task;
 	struct err err; /* of an option's value */
 };
 
@@ -44,14 +50,22 @@ static error_t set_number(struct sweep_args *a, int key, const char *arg,
 			  const struct argp_state *state)
 {
 	int64_t value = 1;
-	error_t rc = key == 'n' ? count(state, "--seeds", arg, 100000, &value)
-				: count(state, "--jobs", arg, 256, &value);
+	error_t rc;
 
-	if (key == 'n')
+	switch (key) {
+	case 'n':
+		rc = count(state, "--seeds", arg, 100000, &value);
 		a->plan.seeds = (uint32_t)value;
-	else
+		return rc;
+	case 'J':
+		rc = count(state, "--jobs", arg, 256, &value);
 		a->workers = (size_t)value;
-	return rc;
+		return rc;
+	default:
+		rc = count(state, "--array-size", arg, 1000000, &value);
+		a->cluster.array_size = (size_t)value;
+		return rc;
+	}
 }
 
 static void append(const char *const **list, size_t *n, const char *word)
@@ -82,6 +96,27 @@ static error_t parse_list(struct sweep_args *a, int key, const char *arg,
 	}
 }
 
+/* What only a cluster has. */
+static error_t parse_cluster(struct sweep_args *a, int key, const char *arg)
+{
+	switch (key) {
+	case 'S':
+		a->slurm = true;
+		return 0;
+	case KEY_PARTITION:
+		a->cluster.partition = arg;
+		return 0;
+	case KEY_TIME:
+		a->cluster.time = arg;
+		return 0;
+	case KEY_TASK:
+		a->task = arg;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
 static error_t parse_sweep(int key, char *arg, struct argp_state *state)
 {
 	struct sweep_args *a = state->input;
@@ -95,6 +130,7 @@ static error_t parse_sweep(int key, char *arg, struct argp_state *state)
 		return parse_list(a, key, arg, state);
 	case 'n':
 	case 'J':
+	case KEY_ARRAY_SIZE:
 		return set_number(a, key, arg, state);
 	case 'o':
 		a->choice.dir = arg;
@@ -117,11 +153,11 @@ static error_t parse_sweep(int key, char *arg, struct argp_state *state)
 		a->plan.job = arg;
 		return 0;
 	case ARGP_KEY_END:
-		if (!a->plan.job && !a->choice.resume)
+		if (!a->plan.job && !a->choice.resume && !a->task)
 			return cmd_usage(state, "which job file?");
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_cluster(a, key, arg);
 	}
 }
 
@@ -143,6 +179,13 @@ static const struct argp_option sweep_options[] = {
 	 "Draw two metrics against each other; a '+' before one that is better the larger", 0},
 	{"dry-run", 'd', NULL, 0, "Show what would run, and run nothing", 0},
 	{"json", 'j', NULL, 0, "Print one JSON object", 0},
+	{"slurm", 'S', NULL, 0, "Run as a Slurm job array; --jobs is then the workers of a task",
+	 1},
+	{"partition", KEY_PARTITION, "NAME", 0, "With --slurm: where to run", 1},
+	{"time", KEY_TIME, "LIMIT", 0, "With --slurm: of a task, as sbatch takes it", 1},
+	{"array-size", KEY_ARRAY_SIZE, "N", 0,
+	 "With --slurm: tasks, each of which does its part of the runs (default: 1000 at most)", 1},
+	{"task", KEY_TASK, "DIR", OPTION_HIDDEN, "One task of a job array", 1},
 	{0},
 };
 
@@ -174,7 +217,7 @@ static void print_plan(const struct plan *plan, const struct sweep_args *a)
 	       a->choice.dir);
 	for (uint64_t p = 0; p < plan->points && p < POINTS_SHOWN; p++) {
 		plan_point_text(plan, p, text, sizeof text);
-		printf("%6llu  %s\n", (unsigned long long)(p * plan->seeds), text);
+		printf("%6llu  %s\n", (unsigned long long)p * plan->seeds, text);
 	}
 	if (plan->points > POINTS_SHOWN)
 		printf("... and %llu more points\n",
@@ -327,8 +370,10 @@ static int go(const struct sweep_args *a, struct sweep *s, struct err *err)
 	sigset_t old;
 	int stop = catch_signals(&old);
 
-	progress_start(&s->progress, "sweep", "runs");
-	int rc = sweep_local(s, a->workers, stop, err);
+	progress_start(&s->progress, a->slurm ? "slurm" : "sweep", "runs");
+	int rc = a->slurm ? sweep_slurm(s, &a->cluster, stop, err) : sweep_slurm_leftovers(s, err);
+	if (rc == 0 && !a->slurm)
+		rc = sweep_local(s, a->workers, stop, err);
 	progress_end(&s->progress);
 	if (rc == -EINTR) {
 		fprintf(stderr,
@@ -363,10 +408,25 @@ static int sweep(struct sweep_args *a, struct plan *plan, struct err *err)
 	return rc;
 }
 
+/* What Slurm starts: which part it is, the environment says. */
+static int run_task(const char *dir, struct err *err)
+{
+	const char *text = getenv("SLURM_ARRAY_TASK_ID");
+	int64_t task;
+
+	if (!text || parse_int(text, &task, NULL) || task < 0)
+		return err_input(err, "--task is for Slurm, which sets SLURM_ARRAY_TASK_ID");
+	return array_task(dir, (size_t)task, err);
+}
+
 static int run_command(struct sweep_args *a, struct err *err)
 {
 	struct plan *plan = NULL;
 	bool made = false;
+
+	if (a->task)
+		return run_task(a->task, err);
+	a->cluster.workers = a->workers;
 	int rc = a->plan.job ? plan_new(&a->plan, &plan, err) : 0;
 
 	if (rc)
@@ -389,7 +449,8 @@ static int run_command(struct sweep_args *a, struct err *err)
 int cmd_sweep(int argc, char **argv)
 {
 	const char **words = calloc(3 * (size_t)argc, sizeof *words);
-	struct sweep_args a = {.plan = {.seeds = 1}, .choice = {.dir = "sweep"}};
+	struct sweep_args a = {
+		.plan = {.seeds = 1}, .choice = {.dir = "sweep"}, .cluster = {.array_size = 1000}};
 	struct err err = {0};
 
 	if (!words) {

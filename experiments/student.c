@@ -14,7 +14,8 @@ static double log_gamma(double x)
 /* The m-th coefficient of the continued fraction (DLMF 8.17.23), from 1. */
 static double coefficient(unsigned i, double a, double b, double x)
 {
-	double m = i / 2;
+	unsigned half = i / 2;
+	double m = half;
 
 	if (i % 2 == 0)
 		return m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));

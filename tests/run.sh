@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every test of one build folder (BUILD=build) and ends with a line of counts;
-# `tests/run.sh live`: those with live guests.
+# `tests/run.sh live`: those with live guests; `tests/run.sh slurm`: on a Slurm.
 # A program passes with 0, skips with 77, and has 300 s, after which it failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -11,6 +11,7 @@ trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT TERM
 case "${1:-}" in
 live) set -- "$BUILD"/tests/live/* tests/live/*.sh ;;
+slurm) set -- tests/slurm/sweep.sh ;;
 *) set -- "$BUILD"/tests/unit/* "$BUILD"/tests/model/* tests/layers.sh tests/jobs/*.sh ;;
 esac
 for t; do
