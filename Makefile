@@ -40,12 +40,13 @@ LIB_SRC := $(filter-out experiments/main.c live/agent.c live/record_plugin.c,$(S
 LIB_OBJ := $(LIB_SRC:%.c=$B/obj/%.o)
 UNIT    := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(wildcard tests/unit/*.c))
 LIVE    := $(patsubst tests/live/%.c,$B/tests/live/%,$(wildcard tests/live/*.c))
-GUESTS  := $(patsubst tests/live/guest/%.c,$B/tests/live/guest/%,$(wildcard tests/live/guest/*.c))
+GUESTS  := $(patsubst live/guest/%.c,$B/guest/%,$(wildcard live/guest/*.c))
+INSIDE  := $(GUESTS:$B/guest/%=$B/guest/static/%)
 MODEL   := $(patsubst tests/model/%.c,$B/tests/model/%,$(wildcard tests/model/*.c))
 
 .PHONY: all build reproduce check check-san check-slurm check-kills check-live lint format fuzz bench install uninstall deb check-deb clean help
 all: build
-build: $B/ballast $B/ballast-agent.so $B/ballast-record.so
+build: $B/ballast $B/ballast-agent.so $B/ballast-record.so $(GUESTS) $(INSIDE)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -110,6 +111,8 @@ install: build man
 	install -Dm644 -t $(MAN) $B/man/man1/*.1
 	sed -i 's,/usr/local/,$(PREFIX)/,' $(MAN)/ballast.1
 	install -Dm644 $B/man/ballast.bash $(COMPLETION)
+	install -Dm755 -t $(LIB)/guest $(GUESTS)
+	install -Dm755 -t $(LIB)/guest/static $(INSIDE)
 	install -Dm644 -t $(SHARE)/doc/ballast README.md LICENSE $(wildcard docs/*.md docs/*.svg)
 	for d in $(DATA); do install -Dm644 -t $(SHARE)/ballast/$$d experiments/$$d/* || exit; done
 
@@ -150,7 +153,7 @@ deps-%:
 .PHONY: tests sources
 tests: $(UNIT) $(MODEL)
 .PHONY: live-tests
-live-tests: $(LIVE) $(GUESTS)
+live-tests: $(LIVE)
 
 # For tests/fuzz/run.sh, which builds the library in a way of its own.
 sources:
@@ -183,7 +186,12 @@ $B/ballast-agent.so: live/agent.c live/uffd.h live/wire.h live/wire_io.h core/ty
 $B/ballast-record.so: live/record_plugin.c live/record.h live/qemu_plugin.h $B/flags
 	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -fPIC -fvisibility=hidden -shared -pthread $< -o $@
 
-$B/tests/live/guest/%: tests/live/guest/%.c $B/flags
+# What runs in guests: under the agent, or, static, in a Linux whose initramfs has nothing else.
+$B/guest/static/%: live/guest/%.c $B/flags
+	@mkdir -p $(@D)
+	$(call say,CC )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -pthread -static $< -o $@
+
+$B/guest/%: live/guest/%.c $B/flags
 	@mkdir -p $(@D)
 	$(call say,CC )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -pthread $< -o $@
 

@@ -29,6 +29,8 @@ int cmd_compare(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_alloc(int argc, char **argv);
+int cmd_host(int argc, char **argv);
+int cmd_vm(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -278,5 +278,4 @@ __attribute__((constructor)) static void start(void)
 	agent.armed = true;
 	/* What the guest starts is no guest. */
 	unsetenv("LD_PRELOAD");
-	unsetenv("BALLAST_RAM");
 }

@@ -113,6 +113,12 @@ static int show_shared(struct live_vm *v, ppn_t ppn, struct err *err)
 	return rc ? rc : uffd_wake(v->uffd.fd, at, 1);
 }
 
+/* A page that nobody waits to be told of. */
+static bool is_fresh(pte_t e)
+{
+	return pte_state(e) == PAGE_UNBACKED && !(e & PTE_SAMPLED);
+}
+
 /* How many pages from ppn on, itself included, to fill at its first touch. */
 static uint32_t reach(const struct live_vm *v, ppn_t ppn)
 {
@@ -123,7 +129,7 @@ static uint32_t reach(const struct live_vm *v, ppn_t ppn)
 	if (host->machine.free <= host->mark_high + (uint64_t)most)
 		return 1;
 	while (n < most && ppn.n + n < pmap->pages && (ppn.n + n) % most && !v->at[ppn.n + n] &&
-	       pte_state(pmap_peek(pmap, (ppn_t){ppn.n + n})) == PAGE_UNBACKED)
+	       is_fresh(pmap_peek(pmap, (ppn_t){ppn.n + n})))
 		n++;
 	return n;
 }

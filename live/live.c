@@ -202,7 +202,7 @@ static void tell_time(struct live *live, uint64_t now)
 	clock_run_until(&live->host->clock, now);
 	live->host->stats.time_ns = now;
 	for (size_t i = 0; i < live->vms; i++) {
-		if (live->vm[i]->state == LIVE_RUNNING)
+		if (live->vm[i]->state != LIVE_GONE)
 			live->vm[i]->vm->time_ns = max_u64(live->vm[i]->vm->time_ns, now);
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * A live host inside a test, and guests in processes of their own: the page
- * verifier (tests/live/guest/verifier.c) under the agent.
+ * verifier (live/guest/verify.c) under the agent.
  *
  * BUILD names the build folder. Where this machine cannot manage guests the
  * program is skipped with the reason.
@@ -112,7 +112,7 @@ static inline struct live_vm *live_verifier(struct live_test *t, const char *nam
 		abort();
 	snprintf(t->guest[t->guests].file, sizeof t->guest[0].file, "/proc/self/fd/%d", fd);
 	snprintf(agent, sizeof agent, "%s/ballast-agent.so", live_build());
-	snprintf(program, sizeof program, "%s/tests/live/guest/verifier", live_build());
+	snprintf(program, sizeof program, "%s/guest/verify", live_build());
 	snprintf(number[0], sizeof number[0], "%u", seconds);
 	snprintf(number[1], sizeof number[1], "%u", threads);
 	snprintf(number[2], sizeof number[2], "%u", seed);
@@ -124,7 +124,7 @@ static inline struct live_vm *live_verifier(struct live_test *t, const char *nam
 		setenv("BALLAST_RAM", file, 1);
 		setenv("BALLAST_VM", name, 1);
 		setenv("BALLAST_AGENT_SOCKET", t->socket, 1);
-		execl(program, "verifier", file, number[0], number[1], number[2], number[3],
+		execl(program, "verify", file, number[0], number[1], number[2], number[3],
 		      (char *)NULL);
 		_exit(127);
 	}

@@ -1,15 +1,15 @@
 /*
  * A guest that knows what each of its pages must read as: the page verifier.
  *
- *   verifier FILE SECONDS THREADS SEED [TOTAL]
+ *   verify FILE SECONDS THREADS SEED [PAGES]
  *
- * Maps FILE, whole, as its memory. Each thread owns every THREADS-th page; over
- * and over it checks all 512 words of some page of its own, and mostly writes
+ * Maps FILE, whole, as its memory; "-" is the file that $BALLAST_RAM names. Each thread owns every
+ * THREADS-th page; over and over it checks all 512 words of some page of its own, and mostly writes
  * another content: zeroes, one of 32 that other pages and guests have too, or
  * one of its own. What it wrote is remembered outside that memory. Some checks
  * and writes go through the kernel, with write() and read() on a pipe. Ends
  * with a check of every page and a line `ops N bad N`; SIGTERM ends it early.
- * TOTAL bounds the pages that are used. Exit code 1 if a page was wrong.
+ * PAGES bounds the pages that are used. Exit code 1 if a page was wrong.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -155,7 +155,8 @@ static void on_signal(int sig)
 static bool map(const char *path)
 {
 	struct stat st;
-	int fd = open(path, O_RDWR);
+	const char *ram = getenv("BALLAST_RAM");
+	int fd = open(strcmp(path, "-") == 0 && ram ? ram : path, O_RDWR);
 
 	if (fd < 0 || fstat(fd, &st))
 		return false;
@@ -169,8 +170,10 @@ int main(int argc, char **argv)
 	static struct worker worker[THREADS_MAX];
 	uint64_t ops = 0, bad = 0;
 
-	if (argc < 5 || !map(argv[1]))
+	if (argc < 5 || !map(argv[1])) {
+		fprintf(stderr, "usage: verify FILE SECONDS THREADS SEED [PAGES]\n");
 		return 2;
+	}
 	threads = strtoull(argv[3], NULL, 10);
 	seed = strtoull(argv[4], NULL, 10);
 	if (argc > 5 && strtoull(argv[5], NULL, 10) < pages)

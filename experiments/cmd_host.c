@@ -1,0 +1,363 @@
+/* ballast host: the live host, from its start to its end. */
+#include "experiments/cmds.h"
+#include "experiments/livehost.h"
+#include "live/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct host_args {
+	const char *job, *socket;
+	char buf[PATH_MAX];
+	bool foreground, json;
+	char **set; /* assignments after -s, in order */
+	size_t sets;
+};
+
+#define SOCKET_OPTION                                                                              \
+	{                                                                                          \
+		"socket", 'S', "PATH", 0,                                                          \
+			"Where the host listens; unset: $BALLAST_SOCKET or the "                   \
+			"user's runtime folder",                                                   \
+			0                                                                          \
+	}
+
+static error_t parse_start(int key, char *arg, struct argp_state *state)
+{
+	struct host_args *a = state->input;
+
+	switch (key) {
+	case 's':
+		a->set[a->sets++] = arg;
+		return 0;
+	case 'S':
+		a->socket = arg;
+		return 0;
+	case 'f':
+		a->foreground = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (a->job)
+			return cmd_usage(state, "one job at a time; what is '%s'?", arg);
+		a->job = arg;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option start_options[] = {
+	{"set", 's', "KEY=VALUE", 0, "Set a key of the job, e.g. -s host.memory=512mb", 0},
+	SOCKET_OPTION,
+	{"foreground", 'f', NULL, 0, "Stay in the foreground and tell of every event", 0},
+	{0},
+};
+
+static const struct argp start_argp = {
+	start_options,
+	parse_start,
+	"[JOB]",
+	"Starts a host for live guests, in the background."
+	"\v"
+	"A job file may set the sections host, share, swap, sample and live.\n"
+	"What happens is told in PATH.log. Needs the right to use userfaultfd: root, or sysctl "
+	"vm.unprivileged_userfaultfd=1.\n\n"
+	"Example: 512 MB for all guests, pages with equal contents shared:\n"
+	"  ballast host start -s host.memory=512mb -s share.scan=random -s share.rate_vm=2k \\\n"
+	"      -s share.rate_total=10k",
+	NULL,
+	NULL,
+	NULL,
+};
+
+static struct livehost *serving; /* for the signal handler alone */
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	livehost_stop(serving);
+}
+
+static int load(const struct host_args *a, struct job **job, struct err *err)
+{
+	int rc = job_new(livehost_sections, job);
+
+	if (rc)
+		return err_run(err, -rc, "no memory for a job");
+	if (a->job)
+		rc = job_load(*job, a->job, err);
+	for (size_t i = 0; rc == 0 && i < a->sets; i++)
+		rc = job_set(*job, a->set[i], err);
+	if (rc)
+		job_free(*job);
+	return rc;
+}
+
+static int serve(struct livehost *host, struct err *err)
+{
+	struct sigaction act = {.sa_handler = on_signal};
+
+	serving = host;
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGINT, &act, NULL);
+	return livehost_run(host, err);
+}
+
+/* Says over the pipe how it went: nothing is success. */
+static _Noreturn void background(struct job *job, const struct host_args *a, int told)
+{
+	char log[PATH_MAX + 8];
+	struct livehost *host;
+	struct err err;
+
+	setsid();
+	snprintf(log, sizeof log, "%s.log", a->socket);
+	int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!out)
+		err_run(&err, errno, "%s: %s", log, strerror(errno));
+	else
+		setvbuf(out, NULL, _IOLBF, 0);
+	if (!out || livehost_open(job, a->socket, out, &host, &err)) {
+		dprintf(told, "%d%s", err.exit_code, err.msg);
+		_exit(1);
+	}
+	int null = open("/dev/null", O_RDWR);
+	for (int i = 0; i <= 2; i++)
+		dup2(null, i);
+	close(told);
+	int rc = serve(host, &err);
+	if (rc)
+		fprintf(out, "%s\n", err.msg);
+	livehost_close(host);
+	_exit(rc ? 1 : 0);
+}
+
+static int start_in_background(struct job *job, const struct host_args *a, struct err *err)
+{
+	char text[sizeof err->msg + 1] = "";
+	int told[2];
+	size_t n = 0;
+	ssize_t got;
+
+	if (pipe2(told, O_CLOEXEC))
+		return err_run(err, errno, "no pipe: %s", strerror(errno));
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid < 0)
+		return err_run(err, errno, "no process: %s", strerror(errno));
+	if (pid == 0) {
+		close(told[0]);
+		background(job, a, told[1]);
+	}
+	close(told[1]);
+	while ((got = read(told[0], text + n, sizeof text - 1 - n)) > 0)
+		n += (size_t)got;
+	close(told[0]);
+	if (n == 0) {
+		printf("host %d listens at %s\n", (int)pid, a->socket);
+		return 0;
+	}
+	waitpid(pid, NULL, 0);
+	return text[0] == '2' ? err_input(err, "%s", text + 1) : err_run(err, EIO, "%s", text + 1);
+}
+
+static int start_in_foreground(struct job *job, const struct host_args *a, struct err *err)
+{
+	struct livehost *host;
+	int rc = livehost_open(job, a->socket, stdout, &host, err);
+
+	if (rc)
+		return rc;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("host %d listens at %s\n", (int)getpid(), a->socket);
+	rc = serve(host, err);
+	livehost_close(host);
+	return rc;
+}
+
+static int cmd_host_start(int argc, char **argv)
+{
+	struct host_args args = {.set = calloc((size_t)argc, sizeof(char *))};
+	struct err err = {0};
+	struct job *job;
+
+	if (!args.set)
+		return cmd_fail(&(struct err){1, "no memory"});
+	args.socket = livehost_socket(args.buf, sizeof args.buf);
+	int rc = cmd_parse(&start_argp, argc, argv, &args);
+	if (rc == 0) {
+		rc = load(&args, &job, &err);
+		if (rc == 0) {
+			rc = args.foreground ? start_in_foreground(job, &args, &err)
+					     : start_in_background(job, &args, &err);
+			job_free(job);
+		}
+		rc = rc ? cmd_fail(&err) : 0;
+	}
+	free(args.set);
+	return rc;
+}
+
+/* The other verbs ask. */
+
+static error_t parse_ask(int key, char *arg, struct argp_state *state)
+{
+	struct host_args *a = state->input;
+
+	switch (key) {
+	case 'S':
+		a->socket = arg;
+		return 0;
+	case 'j':
+		a->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		return cmd_usage(state, "'%.40s' is one argument too many", arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option status_options[] = {
+	SOCKET_OPTION,
+	{"json", 'j', NULL, 0, "Print one JSON object", 0},
+	{0},
+};
+
+static const struct argp_option ask_options[] = {SOCKET_OPTION, {0}};
+
+static const struct argp status_argp = {
+	status_options, parse_ask, NULL, "Shows how much memory a live host has and who has it.",
+	NULL,		NULL,	   NULL,
+};
+
+static const struct argp stop_argp = {
+	ask_options, parse_ask, NULL, "Ends a live host and its guests.", NULL, NULL, NULL,
+};
+
+static const struct argp check_argp = {
+	ask_options,
+	parse_ask,
+	NULL,
+	"Has a live host recount every page, frame and slot, and compare them with the memory "
+	"that the kernel says it uses.",
+	NULL,
+	NULL,
+	NULL,
+};
+
+static int ask(const struct host_args *a, const char *what, json_t **reply, struct err *err)
+{
+	json_t *request = json_pack("{s:s}", "do", what);
+	int rc = control_ask(a->socket, request, reply, err);
+
+	json_decref(request);
+	return rc;
+}
+
+static double mib(const json_t *o, const char *name)
+{
+	return (double)json_integer_value(json_object_get(o, name)) * PAGE_SIZE / (1 << 20);
+}
+
+static void print_status(const json_t *status)
+{
+	const json_t *host = json_object_get(status, "host");
+
+	printf("host %lld: %.1f MiB, %.1f free, %.1f of single pages, %.1f shared, %zu guests\n",
+	       json_integer_value(json_object_get(status, "pid")), mib(host, "frames"),
+	       mib(host, "free"), mib(host, "private"), mib(host, "shared"),
+	       json_array_size(json_object_get(status, "vms")));
+}
+
+static int parse_and_ask(const struct argp *argp, const char *what, int argc, char **argv,
+			 struct host_args *args, json_t **reply)
+{
+	struct err err = {0};
+
+	args->socket = livehost_socket(args->buf, sizeof args->buf);
+	int rc = cmd_parse(argp, argc, argv, args);
+	if (rc)
+		return rc;
+	return ask(args, what, reply, &err) ? cmd_fail(&err) : 0;
+}
+
+static int cmd_host_status(int argc, char **argv)
+{
+	struct host_args args = {0};
+	json_t *reply;
+	int rc = parse_and_ask(&status_argp, "status", argc, argv, &args, &reply);
+
+	if (rc)
+		return rc;
+	if (args.json) {
+		json_dumpf(reply, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		print_status(reply);
+	}
+	json_decref(reply);
+	return 0;
+}
+
+static int cmd_host_check(int argc, char **argv)
+{
+	struct host_args args = {0};
+	json_t *reply;
+	int rc = parse_and_ask(&check_argp, "check", argc, argv, &args, &reply);
+
+	if (rc)
+		return rc;
+	json_int_t bad = json_integer_value(json_object_get(reply, "violations"));
+	fputs(json_string_value(json_object_get(reply, "text")), stdout);
+	printf("%lld violations\n", bad);
+	json_decref(reply);
+	return bad ? 1 : 0;
+}
+
+/* Waits until the sockets are gone: a host may be started there then. */
+static int cmd_host_stop(int argc, char **argv)
+{
+	struct host_args args = {0};
+	json_t *reply;
+	int rc = parse_and_ask(&stop_argp, "shutdown", argc, argv, &args, &reply);
+
+	if (rc)
+		return rc;
+	json_decref(reply);
+	for (int tenths = 0; tenths < 300 && access(args.socket, F_OK) == 0; tenths++)
+		usleep(100000);
+	return access(args.socket, F_OK) == 0
+		       ? cmd_fail(&(struct err){1, "the host has not ended within 30 s"})
+		       : 0;
+}
+
+int cmd_host(int argc, char **argv)
+{
+	static const struct cmd verbs[] = {
+		{"start", "starts a host for live guests", cmd_host_start},
+		{"status", "how much memory it has, and who has it", cmd_host_status},
+		{"check", "has it recount everything", cmd_host_check},
+		{"stop", "ends it and its guests", cmd_host_stop},
+		{NULL},
+	};
+	static const struct cmd_group group = {
+		.name = "ballast host",
+		.kind = "verb",
+		.heading = "Verbs",
+		.args_doc = "VERB [ARGUMENT...]",
+		.cmds = verbs,
+		.doc = "The live host, which owns the memory of real guests."
+		       "\v",
+		.more = "'ballast vm' starts guests in it; 'ballast top' watches them.\n",
+	};
+
+	return cmd_group(&group, argc, argv);
+}

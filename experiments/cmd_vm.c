@@ -1,0 +1,311 @@
+/* ballast vm: guests of a live host, from their start to their end. */
+#include "experiments/cmds.h"
+#include "experiments/guestproc.h"
+#include "experiments/livehost.h"
+#include "live/control.h"
+
+#include "core/opt.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vm_args {
+	const char *socket;
+	char buf[PATH_MAX];
+	bool json, all, kill;
+	struct guestproc guest;
+};
+
+#define SOCKET_OPTION                                                                              \
+	{                                                                                          \
+		"socket", 'S', "PATH", 0,                                                          \
+			"Where the host listens; unset: $BALLAST_SOCKET or the "                   \
+			"user's runtime folder",                                                   \
+			0                                                                          \
+	}
+
+enum {
+	KEY_LINUX = 256,
+	KEY_KERNEL,
+	KEY_INITRD,
+	KEY_APPEND,
+	KEY_DISK,
+	KEY_RUN,
+	KEY_ACCEL,
+	KEY_GROUP
+};
+
+static int parse_cpus(struct vm_args *a, const char *arg, const struct argp_state *state)
+{
+	char *end;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (*end || n < 1 || n > 64)
+		return cmd_usage(state, "--smp %.20s: give 1 to 64", arg);
+	a->guest.qemu.cpus = (unsigned)n;
+	return 0;
+}
+
+static error_t parse_linux(int key, char *arg, struct vm_args *a, const struct argp_state *state)
+{
+	struct qemu_opts *q = &a->guest.qemu;
+
+	switch (key) {
+	case KEY_LINUX:
+		break;
+	case 'p':
+		a->guest.linux_guest = true;
+		return parse_cpus(a, arg, state);
+	case KEY_KERNEL:
+		q->kernel = arg;
+		break;
+	case KEY_INITRD:
+		q->initrd = arg;
+		break;
+	case KEY_APPEND:
+		q->append = arg;
+		break;
+	case KEY_DISK:
+		q->disk = arg;
+		break;
+	case KEY_RUN:
+		q->run = arg;
+		break;
+	case KEY_ACCEL:
+		if (strcmp(arg, "auto") != 0 && strcmp(arg, "kvm") != 0 && strcmp(arg, "tcg") != 0)
+			return cmd_usage(state, "--accel %.20s: give auto, kvm or tcg", arg);
+		q->accel = strcmp(arg, "auto") == 0 ? NULL : arg;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	a->guest.linux_guest = true;
+	return 0;
+}
+
+static error_t parse_start(int key, char *arg, struct argp_state *state)
+{
+	struct vm_args *a = state->input;
+	struct err err;
+
+	switch (key) {
+	case 'S':
+		a->socket = arg;
+		return 0;
+	case 'm':
+		if (parse_bytes(arg, &a->guest.memory, &err))
+			return cmd_usage(state, "--memory: %s", err.msg);
+		return 0;
+	case 'f':
+		a->guest.foreground = true;
+		return 0;
+	case KEY_GROUP:
+		a->guest.group = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!a->guest.name) {
+			a->guest.name = arg;
+			return 0;
+		}
+		a->guest.argv = state->argv + state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		return cmd_usage(state, "which name shall the guest have?");
+	default:
+		return parse_linux(key, arg, a, state);
+	}
+}
+
+static const struct argp_option start_options[] = {
+	SOCKET_OPTION,
+	{"memory", 'm', "SIZE", 0, "Its memory (128mb)", 0},
+	{"group", KEY_GROUP, "NAME", 0, "Share pages with guests of that group only", 0},
+	{"foreground", 'f', NULL, 0, "Stay, with the guest's output here", 0},
+	{NULL, 0, NULL, 0, "A Linux guest in QEMU; each of these asks for one:", 1},
+	{"linux", KEY_LINUX, NULL, 0, "This machine's kernel and a small initramfs", 1},
+	{"smp", 'p', "N", 0, "Virtual CPUs (1)", 1},
+	{"run", KEY_RUN, "COMMAND", 0, "Shell command to run in it; the guest ends with it", 1},
+	{"kernel", KEY_KERNEL, "FILE", 0, "Another kernel", 1},
+	{"initrd", KEY_INITRD, "FILE", 0, "Another initramfs", 1},
+	{"append", KEY_APPEND, "TEXT", 0, "More of the kernel's command line", 1},
+	{"disk", KEY_DISK, "FILE", 0, "A raw disk image, as /dev/vda", 1},
+	{"accel", KEY_ACCEL, "NAME", 0,
+	 "kvm, tcg, or auto: kvm where a test guest boots with it (auto)", 1},
+	{0},
+};
+
+static const struct argp start_argp = {
+	start_options,
+	parse_start,
+	"NAME [PROGRAM [ARGUMENT...]]",
+	"Starts a guest of the live host: a Linux in QEMU, or a program that maps the file "
+	"$BALLAST_RAM as its memory."
+	"\v"
+	"Without -f its output goes to a file beside the host's socket, and the command returns "
+	"when the guest runs.\n\n"
+	"Examples:\n"
+	"  ballast vm start web --memory 128mb --smp 2\n"
+	"  ballast vm start check --memory 64mb build/guest/verify - 10 2 1",
+	NULL,
+	NULL,
+	NULL,
+};
+
+static int cmd_vm_start(int argc, char **argv)
+{
+	struct vm_args args = {.guest = {.memory = 128 << 20, .qemu.cpus = 1}};
+	struct err err = {0};
+
+	args.socket = livehost_socket(args.buf, sizeof args.buf);
+	int rc = cmd_parse(&start_argp, argc, argv, &args);
+	if (rc)
+		return rc;
+	rc = guestproc_start(&args.guest, args.socket, &err);
+	return rc < 0 ? cmd_fail(&err) : rc;
+}
+
+static error_t parse_ask(int key, char *arg, struct argp_state *state)
+{
+	struct vm_args *a = state->input;
+
+	switch (key) {
+	case 'S':
+		a->socket = arg;
+		return 0;
+	case 'j':
+		a->json = true;
+		return 0;
+	case 'a':
+		a->all = true;
+		return 0;
+	case 'k':
+		a->kill = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (a->guest.name)
+			return cmd_usage(state, "'%.40s' is one argument too many", arg);
+		a->guest.name = arg;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option list_options[] = {
+	SOCKET_OPTION,
+	{"all", 'a', NULL, 0, "Those that are gone, too", 0},
+	{"json", 'j', NULL, 0, "Print one JSON object", 0},
+	{0},
+};
+
+static const struct argp_option stop_options[] = {
+	SOCKET_OPTION,
+	{"kill", 'k', NULL, 0, "At once (SIGKILL)", 0},
+	{0},
+};
+
+static const struct argp list_argp = {
+	list_options, parse_ask, NULL, "Lists the guests of the live host.", NULL, NULL, NULL,
+};
+
+static const struct argp stop_argp = {
+	stop_options, parse_ask, "NAME", "Ends a guest of the live host (SIGTERM).",
+	NULL,	      NULL,	 NULL,
+};
+
+static double mib(const json_t *vm, const char *name)
+{
+	return (double)json_integer_value(json_object_get(vm, name)) * PAGE_SIZE / (1 << 20);
+}
+
+static void print_list(const json_t *status)
+{
+	size_t i;
+	json_t *vm;
+
+	printf("%-16s %-10s %8s %9s %9s %9s %9s %9s  %s\n", "vm", "state", "pid", "MiB", "private",
+	       "shared", "swapped", "faults", "error");
+	json_array_foreach(json_object_get(status, "vms"), i, vm)
+	{
+		const char *error = json_string_value(json_object_get(vm, "error"));
+		printf("%-16s %-10s %8lld %9.1f %9.1f %9.1f %9.1f %9lld  %s\n",
+		       json_string_value(json_object_get(vm, "name")),
+		       json_string_value(json_object_get(vm, "state")),
+		       json_integer_value(json_object_get(vm, "pid")), mib(vm, "pages"),
+		       mib(vm, "private"), mib(vm, "shared"), mib(vm, "swapped"),
+		       json_integer_value(json_object_get(vm, "faults")), error ? error : "");
+	}
+}
+
+static int cmd_vm_list(int argc, char **argv)
+{
+	struct vm_args args = {0};
+	struct err err = {0};
+	json_t *reply;
+
+	args.socket = livehost_socket(args.buf, sizeof args.buf);
+	int rc = cmd_parse(&list_argp, argc, argv, &args);
+	if (rc)
+		return rc;
+	json_t *request = json_pack("{s:s, s:b}", "do", "status", "all", args.all);
+	rc = control_ask(args.socket, request, &reply, &err);
+	json_decref(request);
+	if (rc)
+		return cmd_fail(&err);
+	if (args.json) {
+		json_dumpf(reply, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		print_list(reply);
+	}
+	json_decref(reply);
+	return 0;
+}
+
+static int cmd_vm_stop(int argc, char **argv)
+{
+	struct vm_args args = {0};
+	struct err err = {0};
+	json_t *reply;
+
+	args.socket = livehost_socket(args.buf, sizeof args.buf);
+	int rc = cmd_parse(&stop_argp, argc, argv, &args);
+	if (rc)
+		return rc;
+	if (!args.guest.name) {
+		err_input(&err, "ballast vm stop: which guest? 'ballast vm list' has them");
+		return cmd_fail(&err);
+	}
+	json_t *request = json_pack("{s:s, s:s, s:b}", "do", "stop", "vm", args.guest.name, "kill",
+				    args.kill);
+	rc = control_ask(args.socket, request, &reply, &err);
+	json_decref(request);
+	if (rc == 0)
+		json_decref(reply);
+	return rc ? cmd_fail(&err) : 0;
+}
+
+int cmd_vm(int argc, char **argv)
+{
+	static const struct cmd verbs[] = {
+		{"start", "starts a guest: a Linux in QEMU, or a program", cmd_vm_start},
+		{"list", "the guests and what they have", cmd_vm_list},
+		{"stop", "ends a guest", cmd_vm_stop},
+		{NULL},
+	};
+	static const struct cmd_group group = {
+		.name = "ballast vm",
+		.kind = "verb",
+		.heading = "Verbs",
+		.args_doc = "VERB [ARGUMENT...]",
+		.cmds = verbs,
+		.doc = "The guests of a live host ('ballast host')."
+		       "\v",
+		.more = "",
+	};
+
+	return cmd_group(&group, argc, argv);
+}

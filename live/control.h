@@ -1,0 +1,38 @@
+/*
+ * The host's front door: JSON lines over a UNIX socket of mode 0600.
+ *
+ * A client sends one object a line and gets one object a line, in order:
+ *   {"do": "status"}  ->  {"ok": true, ...}  or  {"ok": false, "error": "..."}
+ * What can be done is the answerer's affair (docs/live.md). A line has at most
+ * 64 KiB; a client that sends more, or whose user is neither the host's nor
+ * root, is cut off. The server never waits for a client.
+ */
+#ifndef BALLAST_LIVE_CONTROL_H
+#define BALLAST_LIVE_CONTROL_H
+
+#include "core/err.h"
+#include "live/loop.h"
+
+#include <jansson.h>
+
+struct control;
+
+/* Returns the reply, the server's to free; NULL only without memory. */
+typedef json_t *answer_fn(void *ctx, const json_t *request);
+
+/* -EADDRINUSE if a host answers there already; a dead one's sockets are removed. */
+MUST_CHECK int control_in_use(const char *path, struct err *err);
+
+/* path: where control_in_use() found nobody. */
+MUST_CHECK int control_open(struct loop *loop, const char *path, answer_fn *answer, void *ctx,
+			    struct control **control, struct err *err);
+void control_close(struct control *control); /* NULL is fine */
+
+/*
+ * As a client: asks and waits up to 30 s. *reply is the caller's. An answer of
+ * "ok": false is -EREMOTEIO with the host's error.
+ */
+MUST_CHECK int control_ask(const char *path, const json_t *request, json_t **reply,
+			   struct err *err);
+
+#endif

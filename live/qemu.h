@@ -1,0 +1,46 @@
+/*
+ * QEMU as the guest's process: stock QEMU 7.2 or newer, whose guest memory is a
+ * file that the agent lays the VM's window over.
+ *
+ * Nothing may pin guest memory, for eviction cannot see pins: drives go
+ * through the page cache (cache=writeback), and there are no vhost, VFIO or
+ * passed-through devices, no memory balloon and no virtio-mem of QEMU's. What
+ * a user can choose here is therefore chosen one by one.
+ *
+ * The Linux that runs inside is this machine's kernel package with an initramfs
+ * made on the spot (busybox, the guest programs), unless the user names others.
+ */
+#ifndef BALLAST_LIVE_QEMU_H
+#define BALLAST_LIVE_QEMU_H
+
+#include "core/err.h"
+
+struct qemu_opts {
+	uint64_t memory; /* bytes, whole pages */
+	unsigned cpus;
+	const char *accel;    /* "kvm" or "tcg" */
+	const char *ram;      /* file of that size: the guest's memory */
+	const char *kernel;   /* NULL: the newest in /boot */
+	const char *initrd;   /* NULL: ours */
+	const char *append;   /* more of the kernel's command line, or NULL */
+	const char *disk;     /* a raw image, or NULL */
+	const char *run;      /* ours: a shell command; the guest ends with it. NULL: it waits */
+	const char *programs; /* ours: folder of the guest programs; NULL: none */
+};
+
+/* A command line, NULL-ended, and what it names. Freed by qemu_command_free(). */
+struct qemu_command {
+	char *argv[48];
+	size_t n;
+	int initrd_fd; /* of ours, inherited by QEMU; -1 none */
+};
+
+/* What is missing or wrong is said with its mend. The kernel file of *command is checked. */
+MUST_CHECK int qemu_command(const struct qemu_opts *opts, struct qemu_command *command,
+			    struct err *err);
+void qemu_command_free(struct qemu_command *command);
+
+/* "kvm" where a test guest boots with it within some seconds, else "tcg". */
+const char *qemu_accel(void);
+
+#endif

@@ -1,0 +1,110 @@
+#!/bin/bash
+# The live host as a user runs it: what it refuses, and guests in processes that
+# come, go, are stopped and are killed, with nothing left behind.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+ballast=${BUILD:-build}/ballast
+verify=${BUILD:-build}/guest/verify
+work=$(mktemp -d)
+export BALLAST_SOCKET=$work/host.sock
+trap '"$ballast" host stop >/dev/null 2>&1; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+bad=0
+
+fail() {
+	echo "$*"
+	bad=1
+}
+
+# refused CODE WORDS COMMAND...: it says so in one line and leaves nothing behind.
+refused() {
+	local code=$1 words=$2 got
+	shift 2
+	"$@" >"$work/out" 2>"$work/err"
+	got=$?
+	[ $got = "$code" ] || fail "$*: exit code $got, must be $code: $(cat "$work/err")"
+	[ "$(wc -l <"$work/err")" = 1 ] || fail "$*: not one line: $(cat "$work/err")"
+	grep -q -- "$words" "$work/err" || fail "$*: says '$(cat "$work/err")', not '$words'"
+}
+
+"$ballast" host start -s host.memory=64mb -s share.scan=random -s share.rate_vm=20k \
+	-s share.rate_total=0 >"$work/out" 2>"$work/err" || {
+	grep -q userfaultfd "$work/err" && echo "skipped: $(cat "$work/err")" && exit 77
+	cat "$work/err"
+	exit 1
+}
+[ "$(stat -c %a "$BALLAST_SOCKET" "$BALLAST_SOCKET.agents" | uniq)" = 600 ] ||
+	fail "sockets of mode $(stat -c %a "$BALLAST_SOCKET"* | xargs)"
+
+# A second host, and jobs that make no sense; each before anything is touched.
+refused 1 'running there already' "$ballast" host start -s host.memory=4mb
+other="$work/other.sock"
+refused 2 'host.memory=SIZE' "$ballast" host start -S "$other"
+refused 1 'this machine has available' "$ballast" host start -S "$other" -s host.memory=4000gb
+refused 2 'take random or fifo' "$ballast" host start -S "$other" -s host.memory=4mb -s swap.victim=lru
+refused 2 'take random or sequential' "$ballast" host start -S "$other" -s host.memory=4mb -s share.scan=ksm
+refused 2 'take esx' "$ballast" host start -S "$other" -s host.memory=4mb -s sample.sampler=exact
+refused 1 'no host is running there' "$ballast" host status -S "$other"
+refused 1 'no host is running there' "$ballast" vm start -S "$other" a "$verify" - 1 1 1
+[ -e "$other" ] || [ -e "$other.agents" ] && fail "a refused host left sockets"
+nobody=$(getent passwd nobody | cut -d: -f3)
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && [ -n "$nobody" ] &&
+	[ "$(sysctl -n vm.unprivileged_userfaultfd)" = 0 ]; then
+	cp "$ballast" "$work/ballast" && chmod 755 "$work" "$work/ballast"
+	refused 1 'no right to use userfaultfd' setpriv --reuid="$nobody" --clear-groups \
+		"$work/ballast" host start -S "/tmp/refused.$$" -s host.memory=4mb
+	refused 1 "another user's" setpriv --reuid="$nobody" --clear-groups "$work/ballast" host status
+	rm -f "/tmp/refused.$$.log"
+fi
+
+# Guests that cannot be.
+refused 1 'ended before it mapped its memory' "$ballast" vm start gone -m 8mb true
+refused 1 'No such file' "$ballast" vm start gone -m 8mb /no/such/program
+refused 2 'whole number of 4 KiB pages' "$ballast" vm start odd -m 5kb "$verify" - 1 1 1
+refused 1 "31 letters" "$ballast" vm start 'a b' -m 8mb "$verify" - 1 1 1
+refused 2 'no kernel there' "$ballast" vm start linux --kernel "$work/none"
+refused 2 'no disk image there' "$ballast" vm start linux --disk "$work/none"
+refused 1 'apt-get install qemu-system-x86' env PATH="$work" "$ballast" vm start linux --linux --accel tcg
+refused 1 'no guest named' "$ballast" vm stop nobody
+[ "$("$ballast" vm list | wc -l)" = 1 ] || fail "refused guests are there: $("$ballast" vm list)"
+
+# Hostile clients and agents.
+printf 'nonsense\n{"do":"what"}\n' | timeout 5 python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read())
+f = s.makefile(); print(f.readline() + f.readline())
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+try: s.sendall(b"x" * 200000)
+except OSError: pass
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1] + ".agents")
+s.send(b"\1\0\0\0" * 20); print(s.recv(4096)[72:120])
+' "$BALLAST_SOCKET" >"$work/out" 2>&1
+grep -q 'not JSON' "$work/out" && grep -q "there is no 'what'" "$work/out" ||
+	fail "hostile clients were told: $(cat "$work/out")"
+
+# Guests that are: one ends by itself, one is stopped, one is killed.
+for guest in ends:4 stops:60 dies:60; do
+	"$ballast" vm start "${guest%:*}" -m 32mb "$verify" - "${guest#*:}" 2 1 >"$work/out" 2>&1 ||
+		fail "$(cat "$work/out")"
+done
+refused 1 'a guest named ends already' "$ballast" vm start ends -m 32mb "$verify" - 1 1 1
+sleep 1
+"$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
+"$ballast" vm list | grep -q '^dies .*running' || fail "$("$ballast" vm list)"
+kill -9 "$("$ballast" vm list | awk '$1 == "dies" { print $3 }')"
+"$ballast" vm stop stops
+for _ in $(seq 200); do
+	[ "$("$ballast" vm list | wc -l)" = 1 ] && break
+	sleep 0.1
+done
+grep -q ' bad 0$' "$BALLAST_SOCKET.ends.log" || fail "ends: $(cat "$BALLAST_SOCKET.ends.log")"
+grep -q ' bad 0$' "$BALLAST_SOCKET.stops.log" || fail "stops: $(cat "$BALLAST_SOCKET.stops.log")"
+"$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
+"$ballast" host status | grep -q '64.0 MiB, 64.0 free.* 0 guests' || fail "$("$ballast" host status)"
+
+# The host's end is its guests', and it leaves no sockets.
+"$ballast" vm start last -m 32mb "$verify" - 60 2 1 >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+"$ballast" host stop || fail "host stop: $?"
+grep -q ' bad 0$' "$BALLAST_SOCKET.last.log" || fail "last: $(cat "$BALLAST_SOCKET.last.log")"
+[ -e "$BALLAST_SOCKET" ] || [ -e "$BALLAST_SOCKET.agents" ] && fail "sockets are left"
+exit $bad

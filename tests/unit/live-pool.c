@@ -1,0 +1,111 @@
+#include "test.h"
+
+#include "core/host.h"
+#include "live/pool.h"
+
+#include <string.h>
+
+static struct meter meter;
+
+static void open_machine(struct machine *m)
+{
+	meter.bytes = 0;
+	CU_ASSERT_EQUAL_FATAL(machine_init(m, &meter, &backing_live, 16, 0), 0);
+}
+
+static uint64_t blocks(const struct machine *m)
+{
+	uint64_t pages = 77;
+
+	CU_ASSERT_EQUAL(pool_blocks(pool_of(m), &pages), 0);
+	return pages;
+}
+
+/* A frame for the page, filled with what the id stands for. */
+static mpn_t page(struct machine *m, uint16_t vm, uint32_t ppn, uint64_t id)
+{
+	mpn_t mpn = machine_take(m);
+
+	machine_aim(m, mpn, vm, (ppn_t){ppn});
+	m->backing->zero(m, mpn);
+	CU_ASSERT_TRUE(m->backing->holds(m, mpn, 0));
+	CU_ASSERT_EQUAL(m->backing->set(m, mpn, id), 0);
+	machine_own(m, mpn, vm, (ppn_t){ppn});
+	return mpn;
+}
+
+/* Bytes lie with the page, then with the shared frame, and nothing stays where they were. */
+static void bytes_lie_by_what_a_frame_is(void)
+{
+	struct machine m;
+
+	open_machine(&m);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 0, 4), 0);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 1, 4), 0);
+	mpn_t a = page(&m, 0, 3, 5), b = page(&m, 1, 3, 6);
+	CU_ASSERT_PTR_EQUAL(m.backing->bytes(&m, a), m.bytes + (16 + 3) * PAGE_SIZE);
+	CU_ASSERT_PTR_EQUAL(m.backing->bytes(&m, b), m.bytes + (16 + 4 + 3) * PAGE_SIZE);
+	CU_ASSERT_EQUAL(blocks(&m), 2);
+	machine_place(&m, a, FRAME_SHARED, (ppn_t){3});
+	machine_share(&m, a);
+	CU_ASSERT_PTR_EQUAL(m.backing->bytes(&m, a), m.bytes + a.n * PAGE_SIZE);
+	CU_ASSERT_TRUE(m.backing->holds(&m, a, 5));
+	CU_ASSERT_EQUAL(blocks(&m), 2);
+	CU_ASSERT_EQUAL(pool_audit(&m, stdout), 0);
+	machine_place(&m, a, 1, (ppn_t){0});
+	machine_unshare(&m, a, 1, (ppn_t){0});
+	CU_ASSERT_PTR_EQUAL(m.backing->bytes(&m, a), m.bytes + (16 + 4) * PAGE_SIZE);
+	CU_ASSERT_TRUE(m.backing->holds(&m, a, 5));
+	CU_ASSERT_TRUE(m.backing->holds(&m, b, 6));
+	CU_ASSERT_EQUAL(blocks(&m), 2);
+	machine_put(&m, b);
+	CU_ASSERT_EQUAL(blocks(&m), 1);
+	CU_ASSERT_EQUAL(pool_audit(&m, stdout), 0);
+	page(&m, 1, 3, 7); /* its place reads as zero first */
+	CU_ASSERT_EQUAL(blocks(&m), 2);
+	machine_fini(&m);
+	CU_ASSERT_EQUAL(meter.bytes, 0);
+}
+
+static void a_window_is_given_back_at_once(void)
+{
+	FILE *null = fopen("/dev/null", "w");
+	struct machine m;
+	mpn_t mpn[4];
+
+	open_machine(&m);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 0, 4), 0);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 1, 4), 0);
+	for (uint32_t i = 0; i < 4; i++)
+		mpn[i] = page(&m, 0, i, 10 + i);
+	mpn_t other = page(&m, 1, 0, 3);
+	pool_window_close(pool_of(&m), 0);
+	pool_window_close(pool_of(&m), 0);
+	CU_ASSERT_EQUAL(blocks(&m), 1);
+	CU_ASSERT_EQUAL(pool_audit(&m, null), 1); /* frames are still in use */
+	fclose(null);
+	for (int i = 0; i < 4; i++)
+		machine_put(&m, mpn[i]);
+	CU_ASSERT_EQUAL(pool_of(&m)->stats.punched, 0);
+	CU_ASSERT_EQUAL(pool_audit(&m, stdout), 0);
+	CU_ASSERT_TRUE(m.backing->holds(&m, other, 3));
+	machine_fini(&m);
+}
+
+static void windows_end_where_addresses_do(void)
+{
+	struct machine m;
+	uint16_t vm = 0;
+	int rc = 0;
+
+	open_machine(&m);
+	while (rc == 0 && vm < 100)
+		rc = pool_window_open(pool_of(&m), vm++, UINT32_MAX / 64);
+	CU_ASSERT_EQUAL(rc, -ENOSPC);
+	CU_ASSERT_EQUAL(vm, 4); /* 1 TiB less the slots holds three of 256 GiB, less a page each */
+	machine_fini(&m);
+}
+
+TESTS("live/pool", {"places", bytes_lie_by_what_a_frame_is},
+      {"a window's end", a_window_is_given_back_at_once},
+      {"many windows", windows_end_where_addresses_do})
