@@ -4,6 +4,7 @@
 #include "experiments/provenance.h"
 #include "experiments/recording.h"
 #include "experiments/timeline.h"
+#include "experiments/translating.h"
 #include "experiments/vm_os.h"
 #include "experiments/vm_source.h"
 #include "tax/tax.h"
@@ -21,13 +22,14 @@ struct run {
 	struct ballooning *ballooning; /* NULL: nor is the balloon */
 	struct oracle *oracle;
 	struct recording *recording;
-	json_t *summary;	/* as the run ended */
-	size_t vms;		/* of the job */
-	uint32_t *pages;	/* [vms] */
-	struct source **source; /* [vms] until the VM is there; then its replayer has it */
-	struct replay **replay; /* [vms] NULL until the VM is there */
-	struct gos **os;	/* [vms] instead, for a VM with an operating system */
-	struct vm **vm;		/* [vms] the same */
+	json_t *summary;	     /* as the run ended */
+	size_t vms;		     /* of the job */
+	uint32_t *pages;	     /* [vms] */
+	struct source **source;	     /* [vms] until the VM is there; then its replayer has it */
+	struct replay **replay;	     /* [vms] NULL until the VM is there */
+	struct replay_mmu **virtual; /* [vms] instead, for a VM whose addresses are translated */
+	struct gos **os;	     /* [vms] instead, for a VM with an operating system */
+	struct vm **vm;		     /* [vms] the same */
 	struct overhead *overhead;
 	struct timeline *timeline;
 	uint64_t cpu_ns;
@@ -158,7 +160,10 @@ static int add_vm(void *ctx, size_t i, struct vm **out, struct err *err)
 	const struct vm_opts *opts = job_titled(run->job, &vm_section, i);
 	struct vm *vm;
 
-	int rc = vm_add(run->host, job_title(run->job, &vm_section, i), run->pages[i], &vm, err);
+	int rc = translating_check(run->job, i, err);
+	if (rc)
+		return rc;
+	rc = vm_add(run->host, job_title(run->job, &vm_section, i), run->pages[i], &vm, err);
 	if (rc)
 		return rc;
 	*out = vm;
@@ -176,7 +181,11 @@ static int add_vm(void *ctx, size_t i, struct vm **out, struct err *err)
 	} else {
 		struct source *source = run->source[i];
 		run->source[i] = NULL;
-		rc = replay_new(vm, source, run->oracle, &run->replay[i], err);
+		rc = translating(opts, run->opts)
+			     ? translating_add(vm, source, opts,
+					       job_section(run->job, &mmu_section),
+					       &run->virtual[i], err)
+			     : replay_new(vm, source, run->oracle, &run->replay[i], err);
 	}
 	if (rc || !run->ballooning)
 		return rc;
@@ -195,9 +204,10 @@ static int size_vms(struct run *run, uint64_t *guest_pages, struct err *err)
 	run->pages = calloc(run->vms, sizeof *run->pages);
 	run->source = calloc(run->vms, sizeof(struct source *));
 	run->replay = calloc(run->vms, sizeof(struct replay *));
+	run->virtual = calloc(run->vms, sizeof(struct replay_mmu *));
 	run->os = calloc(run->vms, sizeof(struct gos *));
 	run->vm = calloc(run->vms, sizeof(struct vm *));
-	if (!run->pages || !run->source || !run->replay || !run->os || !run->vm)
+	if (!run->pages || !run->source || !run->replay || !run->virtual || !run->os || !run->vm)
 		return err_run(err, ENOMEM, "no memory for %zu VMs", run->vms);
 	*guest_pages = 0;
 	for (size_t i = 0; rc == 0 && i < run->vms; i++) {
@@ -271,6 +281,7 @@ void run_close(struct run *run)
 	free(run->pages);
 	free(run->source);
 	free(run->replay);
+	free(run->virtual);
 	free(run->os);
 	free(run->vm);
 	free(run);
@@ -283,10 +294,15 @@ static void on_step(void *ctx)
 	uint64_t done = 0, total = 0;
 
 	for (size_t i = 0; i < run->vms; i++) {
-		if (!run->replay[i] && !run->os[i])
+		struct source_progress p;
+		if (run->os[i])
+			p = gos_progress(run->os[i]);
+		else if (run->virtual[i])
+			p = replay_mmu_progress(run->virtual[i]);
+		else if (run->replay[i])
+			p = replay_progress(run->replay[i]);
+		else
 			continue;
-		struct source_progress p =
-			run->os[i] ? gos_progress(run->os[i]) : replay_progress(run->replay[i]);
 		done += p.done;
 		total += p.total;
 	}
@@ -342,6 +358,7 @@ static json_t *summarize(const struct run *run)
 		json_object_set_new(o, "state", json_string(vm_state_names[vm->state]));
 		if (vm->state == VM_FAILED)
 			json_object_set_new(o, "error", json_string(vm->err.msg));
+		translating_tell(vm, o);
 		json_object_set_new(vms, vm->name, o);
 	}
 	return json_pack("{s:o, s:o}", "host", host, "vm", vms);

@@ -1,6 +1,6 @@
 #include "experiments/sections.h"
 
-#include "pmap/pmap.h"
+#include "pmap/mmu.h"
 #include "traces/guest.h"
 
 #include <string.h>
@@ -20,6 +20,8 @@ static const struct opt vm_options[] = {
 	 "instead of a trace: the name of a gen section"},
 	{"translation", OPT_CHOICE, VM(translation), "flat", 0, 0, translations,
 	 "how its addresses become machine addresses"},
+	{"large_pages", OPT_BOOL, VM(large_pages), "off", 0, 0, NULL,
+	 "its kernel maps 2 MiB at once where it can (where its addresses are translated)"},
 	{"share_group", OPT_STRING, VM(share_group), NULL, 0, 0, NULL,
 	 "VMs of a group share pages among themselves only; unset: the group of all such VMs"},
 	{"balloon", OPT_BOOL, VM(balloon), "on", 0, 0, NULL,
@@ -55,6 +57,8 @@ const struct opt_section vm_section = {
 static const struct opt run_options[] = {
 	{"sample", OPT_TIME, RUN(sample), "0", 0, 0, NULL,
 	 "virtual time between rows of series.csv; 0: so that there are 500 to 1000"},
+	{"digest", OPT_BOOL, RUN(digest), "off", 0, 0, NULL,
+	 "translate and hash every reference of VMs with translation = flat, as of all others"},
 	{"oracle", OPT_BOOL, RUN(oracle), "off", 0, 0, NULL,
 	 "compare every page with what was written to it, at the end (host.backing = ram)"},
 	{NULL},

@@ -15,6 +15,7 @@ struct vm_opts {
 	int64_t trace_vm;
 	char *gen; /* a generator's section, instead of a trace */
 	const struct policy *translation;
+	bool large_pages;  /* of its kernel */
 	char *share_group; /* NULL: the default group */
 	bool balloon;
 	double balloon_cap;	/* share of its pages; 0: balloon.cap */
@@ -29,6 +30,7 @@ struct vm_opts {
 /* run { } */
 struct run_opts {
 	uint64_t sample; /* ns of virtual time between rows of series.csv */
+	bool digest;	 /* translate and hash the references of flat VMs too */
 	bool oracle;	 /* check every page's contents at the end */
 };
 

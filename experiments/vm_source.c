@@ -3,6 +3,7 @@
 #include "experiments/vm_os.h"
 
 #include "experiments/terms.h"
+#include "experiments/translating.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,7 +52,8 @@ int vm_open_source(const struct job *job, const char *name, const struct vm_opts
 	}
 	if (rc == 0)
 		rc = choose_vm(job, name, opts, source, err);
-	if (rc == 0 && source_info(*source)->space == TRACE_VPN)
+	if (rc == 0 && source_info(*source)->space == TRACE_VPN &&
+	    !translating(opts, job_section(job, &run_section)))
 		rc = source_renumber(*source, source, err);
 	return rc;
 }
@@ -98,6 +100,10 @@ static int size_from_trace(const struct job *job, const char *name, const struct
 	source_close(source);
 	if (rc)
 		return rc;
+	if (translating(opts, job_section(job, &run_section))) {
+		*pages = translating_pages(&info);
+		return 0;
+	}
 	*pages = info.pages ? info.highest_page + 1 : 1;
 	return check_sparse(name, opts, &info, err);
 }

@@ -10,7 +10,7 @@
 
 /*
  * Opens what the references of that VM of the job come from: a trace, or a gen
- * section. Virtual pages are numbered densely. The source is the caller's.
+ * section. Virtual pages are numbered densely unless the VM has an MMU. The source is the caller's.
  */
 MUST_CHECK int vm_open_source(const struct job *job, const char *name, const struct vm_opts *opts,
 			      struct source **source, struct err *err);

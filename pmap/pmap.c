@@ -1,4 +1,4 @@
-#include "pmap/pmap.h"
+#include "pmap/mmu.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,12 +7,6 @@
 const char *const page_state_names[PAGE_STATES] = {
 	"unbacked", "private", "shared", "swapped", "compressed", "ballooned", "transit",
 };
-
-static const struct translation translation_flat = {
-	{"flat", "guest addresses are PPNs: no page tables, no TLB, full speed"},
-};
-
-const struct policy *const translations[] = {&translation_flat.policy, NULL};
 
 #define STAT(field) offsetof(struct pmap, field)
 
@@ -105,6 +99,7 @@ void pmap_sample(struct pmap *pmap, ppn_t ppn)
 	if (pmap->hide && !(pmap->pte[ppn.n] & PTE_SAMPLED))
 		pmap->hide(pmap->hide_ctx, ppn);
 	pmap->pte[ppn.n] = (pmap->pte[ppn.n] & ~(PTE_R | PTE_W)) | PTE_SAMPLED;
+	pmap_changed(pmap, ppn);
 }
 
 void pmap_unsample(struct pmap *pmap, ppn_t ppn)
@@ -123,6 +118,7 @@ static void set_state(struct pmap *pmap, ppn_t ppn, pte_t entry)
 	pmap->count[pte_state(pmap->pte[ppn.n])]--;
 	pmap->count[pte_state(entry)]++;
 	pmap->pte[ppn.n] = entry;
+	pmap_changed(pmap, ppn);
 }
 
 void pmap_map_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn)
@@ -209,6 +205,8 @@ static uint32_t harvest(struct pmap *pmap, ppn_t first, uint32_t n, pte_t bit,
 		if (!(pmap->pte[i] & bit))
 			continue;
 		pmap->pte[i] &= ~bit;
+		if (unlikely(pmap->mmu))
+			mmu_cleaned(pmap->mmu, (ppn_t){i});
 		found++;
 		if (fn)
 			fn(arg, (ppn_t){i});
@@ -271,6 +269,7 @@ static void vm_emptied(void *ctx, struct vm *vm)
 static void vm_removed(void *ctx, struct vm *vm)
 {
 	(void)ctx;
+	mmu_free(vm->pmap->mmu);
 	meter_free(&vm->host->meter, vm->pmap->pte, vm->pages * sizeof *vm->pmap->pte);
 	free(vm->pmap);
 }
@@ -338,8 +337,10 @@ static size_t audit(void *ctx, FILE *out)
 	uint64_t private_pages = 0;
 	size_t bad = 0;
 
-	for (size_t i = 0; i < host->vms; i++)
+	for (size_t i = 0; i < host->vms; i++) {
 		bad += audit_vm(host->vm[i]->pmap, &private_pages, out);
+		bad += mmu_audit(host->vm[i]->pmap->mmu, out);
+	}
 	if (private_pages != host->machine.private_frames) {
 		fprintf(out, "pmap: %llu private pages, %llu private frames\n",
 			(unsigned long long)private_pages,
@@ -347,6 +348,16 @@ static size_t audit(void *ctx, FILE *out)
 		bad++;
 	}
 	return bad;
+}
+
+static void refresh(void *ctx)
+{
+	const struct pmap_part *part = ctx;
+
+	for (size_t i = 0; i < part->host->vms; i++) {
+		if (part->host->vm[i]->pmap->mmu)
+			mmu_refresh(part->host->vm[i]->pmap->mmu);
+	}
 }
 
 static void part_close(void *ctx)
@@ -364,6 +375,7 @@ static const struct part pmap_host_part = {
 	.vm_removed = vm_removed,
 	.audit = audit,
 	.close = part_close,
+	.refresh = refresh,
 };
 
 int pmap_part_new(struct host *host, struct pmap_part **out)

@@ -109,8 +109,11 @@ struct pmap_stats {
 	uint64_t zero_fills; /* of them, first touches: a zeroed frame was handed out */
 };
 
+struct mmu;
+
 struct pmap {
-	pte_t *pte; /* [pages] */
+	pte_t *pte;	 /* [pages] */
+	struct mmu *mmu; /* NULL: flat, nobody keeps what the entries say */
 	uint32_t pages;
 	pte_t blind; /* PTE_STORE if the guest's writes are not all seen: set, it stays set */
 	struct vm *vm;
@@ -156,13 +159,6 @@ struct pmap_part {
 	struct sample_watch sample; /* at most one; touched may be NULL */
 };
 
-/* A translation mode: how a guest's references become pmap entries. */
-struct translation {
-	struct policy policy;
-};
-
-extern const struct policy *const translations[]; /* flat */
-
 MUST_CHECK int pmap_part_new(struct host *host, struct pmap_part **part);
 void pmap_handle(struct pmap_part *part, enum page_state state, const struct page_handler *handler);
 
@@ -200,6 +196,19 @@ MUST_CHECK static inline int pmap_touch(struct pmap *pmap, ppn_t ppn, enum acces
 	return 0;
 }
 
+/*
+ * To be called by whoever changes where a page is, or takes a right from it, after
+ * the change: tables and TLBs made from the entry are out of date. Defined in
+ * pmap/mmu.c.
+ */
+void mmu_changed(struct mmu *mmu, ppn_t ppn);
+
+static inline void pmap_changed(struct pmap *pmap, ppn_t ppn)
+{
+	if (unlikely(pmap->mmu))
+		mmu_changed(pmap->mmu, ppn);
+}
+
 /* Mechanism calls: entry, counts and frame table change together. Inline, as above. */
 
 /* A page without a frame, of that state, becomes PRIVATE in a taken frame. */
@@ -227,6 +236,7 @@ static inline mpn_t pmap_unmap_private(struct pmap *pmap, ppn_t ppn, enum page_s
 	pmap->count[state]++;
 	pmap->pte[ppn.n] = pte_make(state, value, e & PTE_LASTING);
 	machine_disown(&pmap->vm->host->machine, pte_mpn(e));
+	pmap_changed(pmap, ppn);
 	return pte_mpn(e);
 }
 

@@ -96,8 +96,9 @@ struct shape {
 static inline struct words words_random(struct rng *rng, size_t n, struct shape shape)
 {
 	static const unsigned char kinds[] = {
-		REC_READ, REC_WRITE, REC_SWITCH,    REC_SLEEP,	    REC_VM,  REC_WRITE_ID,
-		REC_MAP,  REC_UNMAP, REC_FILE_READ, REC_FILE_WRITE, REC_DMA,
+		REC_READ,     REC_WRITE, REC_SWITCH,  REC_SLEEP,     REC_VM,
+		REC_WRITE_ID, REC_MAP,	 REC_UNMAP,   REC_FILE_READ, REC_FILE_WRITE,
+		REC_DMA,      REC_FORK,	 REC_PROTECT,
 	};
 	struct words words = {0};
 
@@ -106,7 +107,7 @@ static inline struct words words_random(struct rng *rng, size_t n, struct shape 
 		uint64_t page = rng_below(rng, kind == REC_VM ? 3 : shape.pages);
 		rec_t r[2] = {rec_make(kind, page, shape.delta ? rng_below(rng, shape.delta) : 0)};
 
-		if (kind == REC_MAP || kind == REC_UNMAP)
+		if (kind == REC_MAP || kind == REC_UNMAP || kind == REC_PROTECT)
 			r[1] = rng_below(rng, min_u64(REC_PAGE_MAX + 1 - page, 1000) + 1);
 		else
 			r[1] = shape.operand ? rng_below(rng, shape.operand) : rng_u64(rng);

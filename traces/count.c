@@ -139,6 +139,9 @@ static int count_special(struct counter *c, rec_t r, uint64_t operand)
 		c->vms = (uint32_t)max_u64(c->vms, page + 1);
 		c->last = NULL;
 		return 0;
+	case REC_PROTECT:
+		operand /= 2;
+		/* fall through */
 	case REC_MAP:
 	case REC_UNMAP:
 		if (operand > REC_PAGE_MAX + 1 - page)

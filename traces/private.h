@@ -136,7 +136,7 @@ bool batch_sleep(struct batch *b, uint64_t *ticks);
 
 static inline bool kind_valid(unsigned kind)
 {
-	return 0x3f3fu >> kind & 1;
+	return 0x7f7fu >> kind & 1;
 }
 
 /* Canonical addresses have 48 significant bits; cutting the rest keeps their pages distinct. */

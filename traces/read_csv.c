@@ -9,7 +9,8 @@
  * are wanted time_ns, content and vm.
  *
  *   page     decimal or 0x and hexadecimal; a file's page, or an address space
- *   op       r, read, w, write; switch, map, unmap, file_read, file_write, dma, end
+ *   op       r, read, w, write; switch, fork, map, unmap, protect, file_read,
+ *            file_write, dma, end
  *   time_ns  absolute, never falling; the first record is where time begins
  *   content  with a write: the id of what the page then holds; else the
  *            operand that traces/record.h tells of; may be empty
@@ -135,9 +136,9 @@ static int read_header(struct csv *c, struct err *err)
 
 static int parse_op(struct csv *c, struct field f, struct err *err)
 {
-	static const enum rec_kind named[] = {REC_READ,	      REC_WRITE, REC_SWITCH,
-					      REC_MAP,	      REC_UNMAP, REC_FILE_READ,
-					      REC_FILE_WRITE, REC_DMA,	 REC_END};
+	static const enum rec_kind named[] = {REC_READ,	 REC_WRITE,	REC_SWITCH,	REC_MAP,
+					      REC_UNMAP, REC_FILE_READ, REC_FILE_WRITE, REC_DMA,
+					      REC_END,	 REC_FORK,	REC_PROTECT};
 
 	if (is(f, "r") || is(f, "w")) {
 		c->kind = *f.text == 'w';
@@ -149,10 +150,11 @@ static int parse_op(struct csv *c, struct field f, struct err *err)
 			return 0;
 		}
 	}
-	return input_bad_line(c->in, err,
-			      "op is '%.*s': want r, w, read, write, switch, map, unmap, "
-			      "file_read, file_write, dma or end",
-			      (int)min_u64(f.n, 40), f.text);
+	return input_bad_line(
+		c->in, err,
+		"op is '%.*s': want r, w, read, write, switch, fork, map, unmap, protect, "
+		"file_read, file_write, dma or end",
+		(int)min_u64(f.n, 40), f.text);
 }
 
 static int parse_when(struct csv *c, struct field f, struct err *err)

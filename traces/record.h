@@ -29,6 +29,7 @@ enum rec_kind {
 	REC_SLEEP = 3,	     /* page = ticks of idleness, on top of delta */
 	REC_VM = 4,	     /* page = index of the VM that later records belong to */
 	REC_END = 5,	     /* nothing follows */
+	REC_FORK = 6,	     /* page = address space that begins as a copy of this one */
 	REC_WIDE = 8,	     /* kinds from here on carry an operand word */
 	REC_WRITE_ID = 8,    /* operand = content id that the whole page gets; 0 = all zero */
 	REC_MAP = 9,	     /* operand = pages, from page on */
@@ -36,7 +37,8 @@ enum rec_kind {
 	REC_FILE_READ = 11,  /* page = page of the file, operand = file number */
 	REC_FILE_WRITE = 12, /* page = page of the file, operand = file number */
 	REC_DMA = 13,	     /* operand = 1 if the device writes memory, 0 if it reads */
-	REC_KINDS = 14,
+	REC_PROTECT = 14,    /* operand = 2 * pages from page on, plus 1 if writes are allowed */
+	REC_KINDS = 15,
 };
 
 #define REC_PAGE_BITS  36

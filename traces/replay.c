@@ -135,7 +135,9 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 		r->stats.skipped++;
 		break;
 	case REC_SWITCH:
+	case REC_FORK:
 	case REC_MAP:
+	case REC_PROTECT:
 	case REC_FILE_READ:
 	case REC_FILE_WRITE:
 		r->stats.skipped++;

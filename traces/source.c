@@ -214,12 +214,14 @@ const char *kind_name(unsigned kind)
 		[REC_SLEEP] = "sleep",
 		[REC_VM] = "vm",
 		[REC_END] = "end",
+		[REC_FORK] = "fork",
 		[REC_WRITE_ID] = "write_id",
 		[REC_MAP] = "map",
 		[REC_UNMAP] = "unmap",
 		[REC_FILE_READ] = "file_read",
 		[REC_FILE_WRITE] = "file_write",
 		[REC_DMA] = "dma",
+		[REC_PROTECT] = "protect",
 	};
 
 	return kind < REC_KINDS ? names[kind] : NULL;

@@ -229,6 +229,8 @@ static int renumber_step(struct stage *s, rec_t r, uint64_t operand, struct err 
 			keep(s, REC_VM, rec_page(r), 0);
 		return rc ? rc : 1;
 	case REC_MAP: /* a page gets its number when it is touched */
+	case REC_FORK:
+	case REC_PROTECT:
 		return 1;
 	case REC_UNMAP:
 		return renumber_unmap(s, r, operand, err);

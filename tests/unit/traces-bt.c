@@ -224,7 +224,7 @@ static void test_hostile_columns(void)
 				.page_bytes = 1,
 				.page_base = REC_PAGE_MAX - 5,
 				.stored = {[BT_PAGE] = 2}};
-	uint8_t pages[2] = {0, 5}, kinds[4] = {REC_READ, 6, 1, 2};
+	uint8_t pages[2] = {0, 5}, kinds[4] = {REC_READ, 7, 1, 2};
 
 	CU_ASSERT_PTR_NULL(bt_unpack(unpacker, &head, pages, &unpacked));
 	pages[1] = 6; /* one over the highest page */
@@ -233,7 +233,7 @@ static void test_hostile_columns(void)
 				 .kinds = BT_BYTES,
 				 .page_bytes = 1,
 				 .stored = {[BT_KINDS] = 2, [BT_PAGE] = 2}};
-	CU_ASSERT_PTR_NOT_NULL(bt_unpack(unpacker, &head, kinds, &unpacked)); /* kind 6 */
+	CU_ASSERT_PTR_NOT_NULL(bt_unpack(unpacker, &head, kinds, &unpacked)); /* kind 7 */
 	kinds[1] = REC_MAP;						      /* no operand */
 	CU_ASSERT_PTR_NOT_NULL(bt_unpack(unpacker, &head, kinds, &unpacked));
 	kinds[1] = REC_WRITE;

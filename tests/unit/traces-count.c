@@ -82,13 +82,12 @@ static void test_twin(void)
 static void test_out_of_range(void)
 {
 	static const rec_t bad[][2] = {
-		{6},
 		{7},
-		{14},
 		{15},
 		{(rec_t)VMS_MAX << 28 | REC_VM},
 		{REC_PAGE_MAX << 28 | REC_MAP, 2},
 		{1 << 28 | REC_UNMAP, UINT64_MAX},
+		{REC_PAGE_MAX << 28 | REC_PROTECT, 2 * 2},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

@@ -85,7 +85,7 @@ static void test_refused(void)
 		{"page,op\n68719476736,r\n", "memory:2: page is 68719476736: at most 68719476735"},
 		{"page,op\n18446744073709551616,r\n", "memory:2: page is '18446744073709551616'"},
 		{"page,op\n1,x\n",
-		 "memory:2: op is 'x': want r, w, read, write, switch, map, unmap, "
+		 "memory:2: op is 'x': want r, w, read, write, switch, fork, map, unmap, protect, "
 		 "file_read, file_write, dma or end"},
 		{"page,op\n1,write_id\n", "memory:2: op is 'write_id'"},
 		{"page,op\n1,map\n", "memory:2: 'map' needs a content"},

@@ -96,7 +96,7 @@ static void twin_add(struct twin *t, rec_t r, uint64_t operand, struct words *ou
 				words_add(out, gone, 2);
 			}
 		}
-	} else if (kind != REC_MAP) {
+	} else if (kind != REC_MAP && kind != REC_FORK && kind != REC_PROTECT) {
 		if (kind == REC_VM)
 			t->vm = rec_page(r);
 		made[0] |= (rec_has_page(kind) ? twin_number(t, rec_page(r)) : rec_page(r)) << 28;

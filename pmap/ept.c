@@ -1,0 +1,352 @@
+/*
+ * ept: the processor walks the guest's tables and, for each address that it finds
+ * there, a table of PPN to MPN (Intel SDM vol. 3C, chapter 29; Bhargava et al.,
+ * "Accelerating two-dimensional page walks", ASPLOS 2008).
+ *
+ * A guest's physical addresses are dense, so that the tables of a level are laid
+ * out in a row: the radix tree's index is the PPN itself.
+ */
+#include "pmap/mmu_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int ept_init(struct ept *e, struct mmu *mmu)
+{
+	struct meter *meter = &mmu->pmap->vm->host->meter;
+	uint32_t pages = mmu->pmap->pages;
+
+	*e = (struct ept){
+		.pages = pages,
+		.dirs = (uint32_t)(((uint64_t)pages + PT_LARGE - 1) / PT_LARGE),
+		.entries = (uint32_t)mmu->opts.pde_cache,
+		.nested_entries = (uint32_t)mmu->opts.nested_tlb,
+	};
+	e->next = e->floor = e->entries + 1u;
+	e->nested_next = e->nested_floor = e->nested_entries + 1u;
+	e->l3.n = e->l4.n = (uint32_t)mmu->opts.pdpte_cache;
+	e->leaf = meter_alloc(meter, pages * sizeof *e->leaf);
+	e->dir = meter_alloc(meter, e->dirs * sizeof *e->dir);
+	if (e->nested_entries)
+		e->seq = meter_alloc(meter, pages * sizeof *e->seq);
+	if (e->leaf && e->dir && (e->seq || !e->nested_entries))
+		return 0;
+	ept_fini(e, mmu);
+	return -ENOMEM;
+}
+
+void ept_fini(struct ept *e, struct mmu *mmu)
+{
+	struct meter *meter = &mmu->pmap->vm->host->meter;
+
+	meter_free(meter, e->leaf, e->pages * sizeof *e->leaf);
+	meter_free(meter, e->seq, e->pages * sizeof *e->seq);
+	meter_free(meter, e->dir, e->dirs * sizeof *e->dir);
+}
+
+void ept_flush(struct ept *e)
+{
+	e->floor = e->next;
+	e->nested_floor = e->nested_next;
+	cache_flush(&e->l3);
+	cache_flush(&e->l4);
+}
+
+/* Whether 512 pages from base on lie in as many frames in a row, all writable. */
+static bool in_a_row(const struct ept *e, const struct pmap *pmap, uint32_t base)
+{
+	uint32_t first;
+
+	if (e->pages - base < PT_LARGE)
+		return false;
+	first = pte_value(pmap->pte[base]);
+	if (first % PT_LARGE)
+		return false;
+	for (uint32_t i = 0; i < PT_LARGE; i++) {
+		pte_t p = pmap->pte[base + i];
+		if (pte_state(p) != PAGE_PRIVATE || !(p & PTE_W) || pte_value(p) != first + i)
+			return false;
+	}
+	return true;
+}
+
+void ept_map(struct ept *e, struct mmu *mmu, uint32_t ppn)
+{
+	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
+	pte_t p = mmu->pmap->pte[ppn];
+	uint32_t base = ppn & ~(PT_LARGE - 1);
+	/* Without R the page is sampled: a walk may use it, a touch must come to the pmap. */
+	uint64_t flags =
+		EPT_R | (p & PTE_R ? EPT_X : 0) | (pte_state(p) == PAGE_PRIVATE ? EPT_W : 0);
+
+	if (!(e->leaf[ppn] & EPT_R))
+		d->present++;
+	e->leaf[ppn] =
+		(e->leaf[ppn] & (EPT_A | EPT_D)) | (uint64_t)pte_value(p) << PAGE_SHIFT | flags;
+	if (!mmu->opts.large || pte_value(p) % PT_LARGE != ppn % PT_LARGE ||
+	    (d->tried && d->present < PT_LARGE))
+		return;
+	d->tried = true;
+	if (!in_a_row(e, mmu->pmap, base))
+		return;
+	d->word = (uint64_t)pte_value(mmu->pmap->pte[base]) << PAGE_SHIFT | EPT_LARGE | EPT_R |
+		  EPT_W | EPT_X;
+	for (uint32_t i = base; i < base + PT_LARGE; i++) {
+		d->word |= e->leaf[i] & (EPT_A | EPT_D);
+		e->leaf[i] = 0;
+	}
+	d->present = 0;
+	mmu->stats.large_maps++;
+}
+
+/* 2 MiB become 512 leaves. */
+static void break_large(struct ept *e, struct mmu *mmu, uint32_t ppn)
+{
+	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
+	uint32_t base = ppn & ~(PT_LARGE - 1);
+
+	for (uint32_t i = 0; i < PT_LARGE; i++)
+		e->leaf[base + i] = (d->word & ~EPT_LARGE) + ((uint64_t)i << PAGE_SHIFT);
+	d->word = 0;
+	d->present = PT_LARGE;
+	mmu->stats.large_breaks++;
+}
+
+bool ept_unmap(struct ept *e, struct mmu *mmu, uint32_t ppn)
+{
+	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
+
+	d->tried = false;
+	if (d->word)
+		break_large(e, mmu, ppn);
+	uint64_t was = e->leaf[ppn];
+	if (!(was & EPT_R))
+		return false;
+	e->leaf[ppn] = 0;
+	d->present--;
+	mmu->stats.zaps++;
+	return was & EPT_A;
+}
+
+uint64_t ept_tables(const struct ept *e)
+{
+	uint64_t tables = 1, l3 = UINT64_MAX, l4 = UINT64_MAX;
+
+	for (uint32_t i = 0; i < e->dirs; i++) {
+		if (!e->dir[i].word && !e->dir[i].present)
+			continue;
+		tables += e->dir[i].present != 0;
+		tables += i >> 9 != l3;
+		tables += i >> 18 != l4;
+		l3 = i >> 9;
+		l4 = i >> 18;
+	}
+	return tables;
+}
+
+/* References to the upper tables, down to where the dir's entry is read. */
+static uint64_t upper_refs(struct ept *e, uint32_t ppn)
+{
+	uint64_t l3 = ppn >> 18, l4 = ppn >> 27, refs;
+
+	if (cache_has(&e->l3, l3))
+		return 1;
+	refs = cache_has(&e->l4, l4) ? 2 : 3;
+	cache_put(&e->l3, l3);
+	cache_put(&e->l4, l4);
+	return refs;
+}
+
+/* Translates one PPN; adds its references. False: a violation. */
+static inline bool nested(struct ept *e, uint32_t ppn, uint64_t need, uint64_t *refs)
+{
+	const bool write = need & EPT_W;
+	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
+	uint64_t *w = d->word ? &d->word : &e->leaf[ppn];
+	uint64_t set = EPT_A | (write ? EPT_D : 0);
+
+	if (e->nested_entries && e->seq[ppn] >= e->nested_floor &&
+	    e->seq[ppn] + e->nested_entries >= e->nested_next &&
+	    (*w & (need | set)) == (need | set))
+		return true;
+	if (d->seq >= e->floor && d->seq + e->entries >= e->next && !d->word) {
+		*refs += 1;
+	} else {
+		*refs += upper_refs(e, ppn);
+		if (!d->word && d->present) {
+			*refs += 1;
+			if (e->entries)
+				d->seq = e->next++;
+		}
+	}
+	if (unlikely((*w & need) != need))
+		return false;
+	if ((*w & set) != set)
+		*w |= set;
+	if (e->nested_entries)
+		e->seq[ppn] = e->nested_next++;
+	return true;
+}
+
+int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, struct tlb_region *r,
+		uint64_t vpn, enum access access, struct mmu_walk *walk, struct mmu_fault *fault,
+		struct err *err)
+{
+	const bool write = access == ACCESS_WRITE;
+	const uint64_t need = EPT_R | EPT_X | (write ? EPT_W : 0);
+	struct guest_walk g;
+	uint64_t refs = 0;
+	int rc = 0;
+
+	for (;;) {
+		guest_walk(mmu, r, vpn, write, &g);
+		const unsigned from = walk_from(mmu, r, vpn, g.level);
+		unsigned level = from;
+		bool missing = false;
+		for (; level >= g.level; level--) {
+			/* Where a walk cache knows the first table, it knows its frame. */
+			if ((level < from || from == PT_LEVELS) &&
+			    unlikely(missing = !nested(e, g.table[level], EPT_R, &refs)))
+				break;
+			refs++;
+		}
+		if (unlikely(missing)) {
+			rc = violation(mmu, g.table[level], true, ACCESS_READ, err);
+		} else if (unlikely(g.why != PT_MAPPED)) {
+			rc = mmu_guest_fault(mmu, &g, vpn, write, fault);
+		} else {
+			walk_filled(mmu, r, vpn, from, g.level);
+			if (likely(nested(e, g.ppn, need, &refs)))
+				break;
+			rc = violation(mmu, g.ppn, false, access, err);
+		}
+		if (unlikely(rc)) {
+			mmu->stats.walk_refs += refs;
+			return rc;
+		}
+	}
+	mmu->stats.walk_refs += refs;
+	const struct ept_dir *d = &e->dir[g.ppn / PT_LARGE];
+	uint64_t w = d->word ? d->word : e->leaf[g.ppn];
+	walk->dirty = guest_mark(&g, write);
+	walk->large = d->word && g.level == 2;
+	walk->ppn = g.ppn;
+	walk->mpn = ept_mpn(w) + (d->word ? g.ppn % PT_LARGE : 0);
+	walk->rights = (uint8_t)(g.rights | (w & EPT_W ? TLB_HOST_W : 0));
+	return 0;
+}
+
+/* ---- the mode ----------------------------------------------------------------- */
+
+static int ept_open(struct mmu *mmu)
+{
+	struct ept *e = calloc(1, sizeof *e);
+
+	if (!e)
+		return -ENOMEM;
+	int rc = ept_init(e, mmu);
+	if (rc) {
+		free(e);
+		return rc;
+	}
+	mmu->state = e;
+	mmu->by_ppn = e->leaf;
+	return 0;
+}
+
+static void ept_close(struct mmu *mmu)
+{
+	struct ept *e = mmu->state;
+
+	ept_fini(e, mmu);
+	free(e);
+}
+
+static int violation(struct mmu *mmu, uint32_t ppn, bool table, enum access access, struct err *err)
+{
+	mmu->stats.exits++;
+	mmu->stats.ept_faults++;
+	int rc = table ? mmu_ensure_table(mmu, ppn, err) : mmu_ensure(mmu, ppn, access, err);
+	if (rc == 0)
+		ept_map(mmu->state, mmu, ppn);
+	return rc;
+}
+
+static int ept_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum access access,
+		    struct mmu_walk *walk, struct mmu_fault *fault, struct err *err)
+{
+	return ept_walk_by(mmu, mmu->state, violation, r, vpn, access, walk, fault, err);
+}
+
+static void ept_changed(struct mmu *mmu, ppn_t ppn)
+{
+	struct ept *e = mmu->state;
+
+	if (!ept_unmap(e, mmu, ppn.n))
+		return;
+	ept_flush(e); /* INVEPT: there is no narrower one */
+	mmu_flush_all(mmu);
+}
+
+static void ept_cleaned(struct mmu *mmu, ppn_t ppn)
+{
+	struct ept *e = mmu->state;
+	struct ept_dir *d = &e->dir[ppn.n / PT_LARGE];
+
+	if (d->word)
+		break_large(e, mmu, ppn.n);
+	if (!(e->leaf[ppn.n] & (EPT_A | EPT_D)))
+		return;
+	e->leaf[ppn.n] &= ~(EPT_A | EPT_D);
+	ept_flush(e);
+	mmu_flush_all(mmu);
+}
+
+size_t ept_audit_table(const struct ept *e, const struct mmu *mmu, FILE *out)
+{
+	size_t bad = 0;
+
+	for (uint32_t i = 0; i < e->dirs; i++) {
+		uint32_t present = 0;
+		for (uint32_t p = i * PT_LARGE; p < e->pages && p < (i + 1) * PT_LARGE; p++) {
+			const struct ept_dir *d = &e->dir[i];
+			uint64_t w = d->word ? d->word + ((uint64_t)(p % PT_LARGE) << PAGE_SHIFT)
+					     : e->leaf[p];
+			pte_t pte = mmu->pmap->pte[p];
+			present += e->leaf[p] & EPT_R;
+			if (!(w & EPT_R) || (pte_resident(pte) && pte_value(pte) == ept_mpn(w) &&
+					     (!(w & EPT_W) || pte_state(pte) == PAGE_PRIVATE)))
+				continue;
+			fprintf(out, "ept: vm %s page %u is said to be in frame %u%s\n",
+				mmu->pmap->vm->name, p, ept_mpn(w), w & EPT_W ? ", writable" : "");
+			bad++;
+		}
+		if (present != e->dir[i].present) {
+			fprintf(out, "ept: vm %s table %u has %u leaves, %u counted\n",
+				mmu->pmap->vm->name, i, e->dir[i].present, present);
+			bad++;
+		}
+	}
+	return bad;
+}
+
+static size_t ept_audit(struct mmu *mmu, FILE *out)
+{
+	return ept_audit_table(mmu->state, mmu, out);
+}
+
+static void ept_refresh(struct mmu *mmu)
+{
+	mmu->stats.table_pages = ept_tables(mmu->state);
+}
+
+const struct translation translation_ept = {
+	.policy = {"ept", "the processor walks the guest's tables and a table of PPN to MPN"},
+	.open = ept_open,
+	.close = ept_close,
+	.walk = ept_walk,
+	.changed = ept_changed,
+	.cleaned = ept_cleaned,
+	.audit = ept_audit,
+	.refresh = ept_refresh,
+};

@@ -1,0 +1,203 @@
+/*
+ * A model of translation lookaside buffers that costs a processor's time by the
+ * miss, not by the search.
+ *
+ * Two levels of set-associative arrays, the first split by page size or not, as
+ * a job says. Replacement is bit-PLRU: a bit a way, set by use, all others
+ * cleared when all would be set; the victim is the first way without. (No maker
+ * publishes its own; this one approximates LRU as they all do.)
+ *
+ * The state is exact, yet nothing is searched. Every virtual page that was
+ * translated has a record, found by address, which says in which way of its set
+ * it lies, if in any; the arrays say only whose record lies in each way, for
+ * eviction. So a lookup is one load, whatever the associativity. Flushes are
+ * counted, and a record or a way of an earlier count is empty: flushing takes no
+ * time either. A region, the records of 2 MiB, is given up only when none of its
+ * records lies in an array, of which there is always one: there are more regions
+ * than entries. One VM, one thread.
+ */
+#ifndef BALLAST_PMAP_TLB_H
+#define BALLAST_PMAP_TLB_H
+
+#include "core/types.h"
+#include "pmap/pt.h"
+#include "pmap/slab.h"
+
+#include <stdio.h>
+
+/* What a reference may do by this translation: 1 << (access | TLB_KERNEL if not by the user). */
+enum tlb_allow { TLB_KERNEL = 2 };
+
+struct tlb_rec {
+	uint32_t ppn, mpn; /* of a large one: of its first page */
+	uint16_t gen;	   /* flush count of its class when it went into an array */
+	uint8_t way[2];	   /* of the first and second level, from 1; 0: in neither */
+	uint8_t allow;	   /* 1 << tlb_allow */
+	uint8_t rights;	   /* PT_R_* that the guest gives, and TLB_HOST_W: as digests see them */
+	bool large;
+};
+
+#define TLB_HOST_W 16 /* in rights: the host lets the page be written */
+
+enum tlb_class { TLB_LOCAL, TLB_GLOBAL, TLB_CLASSES };
+
+#define TLB_GLOBAL_ROOT ((UINT64_C(1) << 37) - 1) /* for the root, in a key: global pages */
+
+struct tlb_region {
+	uint64_t key;			  /* root << 27 | VPN >> 9 */
+	struct tlb_region *next;	  /* of the hash chain */
+	struct tlb_region *older, *newer; /* all regions, by age */
+	uint32_t live; /* of its records, the ways that hold one, at flush count: */
+	uint16_t live_gen;
+	enum tlb_class class;
+	/*
+	 * What a walk through the upper levels found, good while the store's
+	 * upper_gen is memo_gen and the mode's own tables are as they were.
+	 */
+	uint64_t memo_gen;
+	struct pt_page *pt;	       /* the last level, or NULL */
+	uint32_t table[PT_LEVELS + 1]; /* PPNs of the tables on the way, by level */
+	uint32_t upper_rights;
+	uint64_t pde_seq; /* when the last-level table's address went into the walk cache */
+	uint32_t derived; /* shadow, direct: their last-level table */
+	uint64_t derived_gen;
+	struct tlb_rec large;
+	struct tlb_rec rec[PT_LARGE];
+};
+
+/* One array of one level and size, or of one level and both sizes. */
+struct tlb_slot {
+	struct tlb_rec *rec; /* NULL: empty */
+	struct tlb_region *region;
+	uint16_t gen;
+	uint8_t class;
+};
+
+struct tlb_set {
+	uint64_t used, full; /* bit-PLRU; ways that hold something, as of flushes */
+	uint64_t flushes;
+};
+
+struct tlb_array {
+	uint32_t sets, ways;
+	unsigned level;	       /* 0 or 1 */
+	struct tlb_set *set;   /* [sets] */
+	struct tlb_slot *slot; /* [sets * ways] */
+};
+
+/* Sizes in entries; ways 0: fully associative. */
+struct tlb_shape {
+	uint32_t l1_entries, l1_ways;
+	uint32_t large_entries, large_ways; /* 0: large pages lie among the small */
+	uint32_t l2_entries, l2_ways;	    /* both sizes; 0: no second level */
+	uint32_t pde_entries;		    /* last-level tables whose addresses are cached */
+};
+
+#define TLB_WAYS_MAX	64
+#define TLB_ENTRIES_MAX 8192
+#define TLB_MEMO	4096
+
+struct tlb {
+	struct tlb_array l1, large, l2;
+	uint16_t gen[TLB_CLASSES]; /* flushes of the class, plus 1 */
+	uint64_t flushes;	   /* of either: sets find by it that they are out of date */
+	struct tlb_region *memo[TLB_MEMO]; /* the last region used, by key */
+	struct tlb_region **chain;	   /* [chains] */
+	uint32_t chains;		   /* a power of two */
+	uint32_t regions, regions_max;
+	struct tlb_region *oldest, *newest;
+	struct slab slab; /* of regions */
+	uint32_t globals; /* regions of class TLB_GLOBAL */
+	/* The walk cache of last-level tables, a FIFO: who went in when. */
+	uint64_t pde_next, pde_floor;
+	uint32_t pde_entries;
+};
+
+/* Whether the walk cache knows where the region's last-level table is. */
+static inline bool tlb_pde_holds(const struct tlb *t, const struct tlb_region *r)
+{
+	return r->pde_seq >= t->pde_floor && r->pde_seq + t->pde_entries >= t->pde_next;
+}
+
+static inline void tlb_pde_fill(struct tlb *t, struct tlb_region *r)
+{
+	if (t->pde_entries)
+		r->pde_seq = t->pde_next++;
+}
+
+/* The shape is checked by tlb_shape_check(). -ENOMEM only. */
+MUST_CHECK int tlb_init(struct tlb *t, const struct tlb_shape *shape, struct meter *meter);
+
+/* NULL, or what is wrong with it. */
+const char *tlb_shape_check(const struct tlb_shape *shape);
+void tlb_fini(struct tlb *t);
+
+static inline uint64_t tlb_key(uint64_t root, uint64_t vpn)
+{
+	return root << 27 | vpn >> 9;
+}
+
+static inline uint32_t tlb_memo_of(uint64_t key)
+{
+	return (uint32_t)(key ^ key >> 27) & (TLB_MEMO - 1);
+}
+
+/* The region if there is one, or NULL. */
+struct tlb_region *tlb_find_slow(struct tlb *t, uint64_t key);
+
+static inline struct tlb_region *tlb_find(struct tlb *t, uint64_t key)
+{
+	struct tlb_region *r = t->memo[tlb_memo_of(key)];
+
+	return likely(r && r->key == key) ? r : tlb_find_slow(t, key);
+}
+
+/* The same, made where it is missing. NULL without memory. */
+struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class);
+
+/* Whether the record is in an array of that level. */
+static inline bool tlb_holds(const struct tlb *t, const struct tlb_region *r,
+			     const struct tlb_rec *rec, unsigned level)
+{
+	return rec->way[level] && rec->gen == t->gen[r->class];
+}
+
+/* The array and set of a record. */
+static inline struct tlb_array *tlb_array_of(struct tlb *t, bool large, unsigned level)
+{
+	return level ? &t->l2 : large && t->large.sets ? &t->large : &t->l1;
+}
+
+static inline void tlb_used(struct tlb_array *a, uint32_t set, unsigned way)
+{
+	uint64_t used = a->set[set].used | UINT64_C(1) << way;
+
+	a->set[set].used = used == (UINT64_MAX >> (64 - a->ways)) ? UINT64_C(1) << way : used;
+}
+
+/* Puts a record into one level, evicting whose turn it is. vpn: any of its pages. */
+void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
+	      unsigned level);
+
+/* Takes a record out of both levels. */
+void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn);
+
+/* INVLPG: what translates the page under that root, and globally. */
+void tlb_flush_page(struct tlb *t, uint64_t root, uint64_t vpn);
+
+void tlb_flush_local(struct tlb *t); /* all that is not global */
+void tlb_flush_all(struct tlb *t);
+
+/* All that is not global and of one root. */
+void tlb_flush_root(struct tlb *t, uint64_t root);
+
+/* Calls fn for every record that lies in an array; for audits. */
+void tlb_each(struct tlb *t,
+	      void (*fn)(void *arg, const struct tlb_region *r, const struct tlb_rec *rec,
+			 uint64_t vpn, bool large),
+	      void *arg);
+
+/* Whether every way and record agree; the number of violations. */
+size_t tlb_audit(struct tlb *t, FILE *out);
+
+#endif
