@@ -18,7 +18,7 @@ struct guest_shape {
 	const char *os, *backing, *victim;
 	const struct load_ref *loads;
 	size_t n;
-	double inactive_max;
+	uint32_t inactive; /* pages; 0: 2048 */
 	uint64_t kernel, boot_ns;
 	bool structures, oracle, no_swap; /* no_swap: of the host's */
 };
@@ -58,7 +58,7 @@ static inline int guest_open(struct test_guest *t, struct guest_shape s, struct 
 		abort();
 	t->opts.kernel = s.kernel;
 	t->opts.boot_structures = s.structures;
-	t->opts.inactive_max = s.inactive_max > 0 ? s.inactive_max : 0.25;
+	t->opts.inactive = (uint64_t)(s.inactive ? s.inactive : 2048) << PAGE_SHIFT;
 	t->opts.swap = (uint64_t)(s.swap_pages ? s.swap_pages : 1024) << PAGE_SHIFT;
 	t->opts.boot_time = s.boot_ns;
 	t->opts.fault_time = t->opts.scan_time = t->opts.zero_time = 0;

@@ -37,10 +37,11 @@ extern const struct policy *const guest_oses[]; /* none, linux, windows */
 struct guest_opts {
 	uint64_t kernel;	 /* bytes of text and data */
 	bool boot_structures;	 /* sized by memory at boot */
+	bool boot_limits;	 /* limits sized by memory at boot, whatever is ballooned */
 	int64_t page_struct;	 /* bytes for each page of memory */
 	int64_t hash_bytes;	 /* bytes for each page of memory, in hash tables */
-	double inactive_max;	 /* most that waits on inactive lists, of memory at boot */
-	double dirty_background; /* of free and cached pages: writing begins */
+	uint64_t inactive;	 /* bytes that are to wait on each inactive list */
+	double dirty_background; /* of memory: writing begins */
 	double dirty_most;	 /* of the same: writers wait */
 	uint64_t dirty_age;	 /* ns until a change is written */
 	uint64_t flush_period;	 /* ns */

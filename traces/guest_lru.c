@@ -99,16 +99,12 @@ static bool was_used(struct gos *g, uint32_t page)
 }
 
 /*
- * How many of so many pages are to wait on the inactive list: Linux 2.4.7 wants
- * a second's worth of allocations there, but at most a quarter of the memory
- * that was there at boot, which a guest that is short of memory soon reaches.
+ * How many of so many pages are to wait on the inactive list. Linux 2.4.7 wants
+ * a second's worth of allocations there; guest.inactive stands for that.
  */
 static uint32_t inactive_target(const struct gos *g, uint32_t pages)
 {
-	uint64_t memory = g->boot_pages - (g->opts.boot_structures ? 0 : g->stats.balloon);
-	uint64_t most = (uint64_t)((double)memory * g->opts.inactive_max);
-
-	return (uint32_t)min_u64(most, pages / 2);
+	return (uint32_t)min_u64(g->opts.inactive >> PAGE_SHIFT, pages / 2);
 }
 
 static void refill_inactive(struct gos *g, enum gpage_use use)

@@ -111,9 +111,18 @@ static bool backlog(const struct gos *g)
 	return g->disk.free_ns > gos_now(g) + BACKLOG_NS;
 }
 
+/*
+ * What the limits are shares of. Linux from 2.4.10 on takes the zones as they
+ * were at boot, less their high marks; what a balloon holds counts as well.
+ */
+static uint64_t limited_pages(const struct gos *g)
+{
+	return g->boot_pages - g->mark_high - (g->opts.boot_limits ? 0 : g->stats.balloon);
+}
+
 void flush_if_many(struct gos *g)
 {
-	const double could = (double)(pages_free(g) + g->stats.cached);
+	const double could = (double)limited_pages(g);
 	const uint64_t begin = (uint64_t)(could * g->opts.dirty_background),
 		       most = (uint64_t)(could * g->opts.dirty_most);
 

@@ -34,7 +34,7 @@ done
 diff -r "$work/one" "$work/two" >/dev/null || fail "two runs of a job differ"
 [ "$(value "$work/one.json" work_bytes)" = $((4 * 8 * 1024 * 1024 * 3)) ] || fail "bytes of dbench"
 [ "$(value "$work/one.json" vm_failed)" = 0 ] || fail "a VM failed"
-[ "$(value "$work/one.json" guest_double_paged)" = 0 ] || fail "paged twice, though nobody swaps"
+[ "$(value "$work/one.json" os_double_paged)" = 0 ] || fail "paged twice, though nobody swaps"
 [ "$(value "$work/one.json" cache_misses)" -gt 0 ] || fail "32 mb of files fit in 32 mb of guest"
 
 # docs/guest.md lists every statistic of a guest, and no other.
@@ -46,6 +46,21 @@ sed -n '/^## Statistics/,$p' docs/guest.md | grep '^| `' | sed 's/^| \([^|]*\)|.
 	grep -o '`[a-z_]*`' | tr -d '`' | sort -u >"$work/listed"
 comm -23 "$work/stats" "$work/others" | diff - "$work/listed" >"$work/diff" ||
 	fail "docs/guest.md and --json: $(cat "$work/diff")"
+
+# A balloon takes what the guest can best do without: free pages and cache, never its swap.
+cat >"$work/b.job" <<'END'
+host { memory = 128mb thresholds = esx reclaimers = {balloon, swap} }
+guest { boot_time = 1s }
+workload touch { kind = toucher schedule = {"0:40mb", "10s:10mb"} duration = 60s }
+vm a { os = linux memory = 64mb overhead = 0 workload = touch }
+at 20s { set = {"vm.a.max=32mb"} }
+END
+"$ballast" run "$work/b.job" --json >"$work/b.json" || fail "the run with a balloon failed"
+[ "$(value "$work/b.json" os_balloon)" -gt 2000 ] || fail "no balloon"
+[ "$(value "$work/b.json" os_balloon)" = "$(value "$work/b.json" balloon)" ] ||
+	fail "guest and host do not agree on the balloon"
+[ "$(value "$work/b.json" held)" -le 8192 ] || fail "the VM holds more than its max"
+[ "$(value "$work/b.json" os_swap_out)" = 0 ] || fail "the guest swapped for the balloon"
 
 # What is refused, in one line, with the place and the mend.
 refused() {

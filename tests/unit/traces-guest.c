@@ -66,8 +66,8 @@ static void statistics(void)
 	struct test_guest t;
 
 	guest_new(&t, (struct guest_shape){0});
-	CU_ASSERT_EQUAL(test_stat(&t.vm->stats, "guest_free"), pages_free(t.g));
-	CU_ASSERT_EQUAL(test_stat(&t.vm->stats, "guest_kernel"), 1);
+	CU_ASSERT_EQUAL(test_stat(&t.vm->stats, "os_free"), pages_free(t.g));
+	CU_ASSERT_EQUAL(test_stat(&t.vm->stats, "os_kernel"), 1);
 	CU_ASSERT_STRING_EQUAL(guest_oses[0]->name, "none"); /* the default; run.c asks for it */
 	guest_free(&t);
 }
