@@ -52,6 +52,7 @@ struct guest_opts {
 	uint64_t fault_time;	 /* ns of the guest's own fault handler */
 	uint64_t scan_time;	 /* ns for each page that reclaim looks at */
 	uint64_t zero_time;	 /* ns to clear a page */
+	bool memory_test;	 /* the BIOS clears all memory */
 	uint64_t boot_time;	 /* ns that booting takes */
 };
 

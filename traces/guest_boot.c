@@ -6,7 +6,8 @@
  * the page cache (4 bytes a page), dentries (4), inodes (2), buffers and TCP
  * (about 1) make 11 more. All that is nearly 2 % of memory, and it stays when a
  * balloon takes the memory that it was made for (Waldspurger 2002, section
- * 3.2). Windows clears every page at boot (section 6.3).
+ * 3.2). Windows clears every page at boot (section 6.3);
+ * with guest.memory_test a BIOS that tests memory does so for any system.
  */
 #include "traces/guest_private.h"
 
@@ -51,7 +52,7 @@ static int touch_page(struct gos *g, uint32_t page)
 		return gos_store(g, (ppn_t){page}, 0);
 	if (g->page[page].use == GPAGE_KERNEL)
 		return gos_touch(g, (ppn_t){page}, ACCESS_WRITE);
-	if (g->page[page].use == GPAGE_FREE && g->os->zeroes) {
+	if (g->page[page].use == GPAGE_FREE && (g->os->zeroes || g->opts.memory_test)) {
 		g->stats.zeroed++;
 		return gos_store(g, (ppn_t){page}, 0);
 	}

@@ -47,6 +47,8 @@ static const struct opt guest_options[] = {
 	 "processor time for each page that reclaim looks at"},
 	{"zero_time", OPT_TIME, GUEST(zero_time), "4us", 0, 1e12, NULL,
 	 "processor time to clear a page"},
+	{"memory_test", OPT_BOOL, GUEST(memory_test), "off", 0, 0, NULL,
+	 "the BIOS tests and clears all memory, so that every page has been touched"},
 	{"boot_time", OPT_TIME, GUEST(boot_time), "30s", 0, 0, NULL, "time that booting takes"},
 	{NULL},
 };

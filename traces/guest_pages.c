@@ -16,6 +16,7 @@
 #define ZONE_BALANCE 128
 #define ZONE_MIN     20
 #define ZONE_MAX     255
+#define BATCH	     32 /* pages that whoever finds none frees at once */
 
 static enum glist_id list_of(const struct gos *g, uint32_t page)
 {
@@ -94,7 +95,7 @@ int page_alloc_easily(struct gos *g, enum gpage_use u, uint32_t *page)
 {
 	if (pages_free(g) <= g->mark_low)
 		balance(g);
-	if (pages_free(g) <= g->mark_min)
+	if (pages_free(g) <= g->mark_min && reclaim(g, BATCH) == 0)
 		return -ENOMEM;
 	*page = take(g, false);
 	return *page == NO_PAGE ? -ENOMEM : use(g, u, *page);
@@ -105,7 +106,7 @@ static bool make_room(struct gos *g)
 {
 	if (reclaim(g, 1) || reclaim_wait(g) || reclaim(g, 1))
 		return true;
-	return g->release.release && g->release.release(g->release.ctx, 32) > 0;
+	return g->release.release && g->release.release(g->release.ctx, BATCH) > 0;
 }
 
 int page_alloc(struct gos *g, enum gpage_use u, uint32_t *page)

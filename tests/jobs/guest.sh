@@ -49,17 +49,21 @@ comm -23 "$work/stats" "$work/others" | diff - "$work/listed" >"$work/diff" ||
 
 # A balloon takes what the guest can best do without: free pages and cache, never its swap.
 cat >"$work/b.job" <<'END'
-host { memory = 128mb thresholds = esx reclaimers = {balloon, swap} }
-guest { boot_time = 1s }
-workload touch { kind = toucher schedule = {"0:40mb", "10s:10mb"} duration = 60s }
-vm a { os = linux memory = 64mb overhead = 0 workload = touch }
-at 20s { set = {"vm.a.max=32mb"} }
+host { memory = 128mb thresholds = esx reclaimers = {balloon} }
+reclaim { soft = 5.99% width = 0.1% }
+guest { boot_time = 30s memory_test = on }
+workload touch { kind = idle memory = 10mb active = 1mb duration = 60s }
+vm a { os = linux memory = 80mb overhead = 0 workload = touch }
+vm b { os = windows memory = 60mb min = 60mb overhead = 0 balloon = off workload = touch }
+at 40s { add = b }
 END
-"$ballast" run "$work/b.job" --json >"$work/b.json" || fail "the run with a balloon failed"
-[ "$(value "$work/b.json" os_balloon)" -gt 2000 ] || fail "no balloon"
+mkdir "$work/b"
+"$ballast" run "$work/b.job" --json -o "$work/b" >"$work/b.json" || fail "the run with a balloon failed"
+[ "$(value "$work/b.json" os_balloon)" -gt 4000 ] || fail "no balloon"
 [ "$(value "$work/b.json" os_balloon)" = "$(value "$work/b.json" balloon)" ] ||
 	fail "guest and host do not agree on the balloon"
-[ "$(value "$work/b.json" held)" -le 8192 ] || fail "the VM holds more than its max"
+[ "$(value "$work/b.json" held)" = "$(value "$work/b.json" target)" ] ||
+	fail "the VM does not hold what it is to have"
 [ "$(value "$work/b.json" os_swap_out)" = 0 ] || fail "the guest swapped for the balloon"
 
 # What is refused, in one line, with the place and the mend.
