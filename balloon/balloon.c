@@ -315,7 +315,7 @@ void balloon_connect(struct balloon *b, struct vm *vm, const struct balloon_end 
 {
 	struct balloon_vm *v = balloon_of(b, vm);
 
-	stream_init(&v->stream, end, BALLOON_HELLO);
+	stream_init(&v->stream, end, BALLOON_MSG_HELLO);
 	v->connected = true;
 	v->state = v->state == DRIVER_DISTRUSTED ? DRIVER_DISTRUSTED : DRIVER_NONE;
 	v->caps = 0;

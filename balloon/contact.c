@@ -20,7 +20,7 @@ static void send(struct balloon_vm *v, struct balloon_msg *msg, enum balloon_msg
 
 	if (rc == -EPIPE && v->state != DRIVER_DISTRUSTED)
 		v->state = DRIVER_NONE;
-	else if (rc == -EAGAIN && type != BALLOON_TARGET && type != BALLOON_VIEW)
+	else if (rc == -EAGAIN && type != BALLOON_MSG_TARGET && type != BALLOON_MSG_VIEW)
 		v->reset_owed = true;
 }
 
@@ -29,7 +29,7 @@ static void send_reset(struct balloon_vm *v, enum balloon_reason reason)
 	struct balloon_reset m = {.reason = htole32(reason)};
 
 	v->reset_owed = false;
-	send(v, &m.msg, BALLOON_RESET, sizeof m);
+	send(v, &m.msg, BALLOON_MSG_RESET, sizeof m);
 }
 
 void driver_reset(struct balloon_vm *v, enum balloon_reason reason)
@@ -56,7 +56,7 @@ static void tell_view(struct balloon_vm *v)
 		.state = htole32(vm->host->state),
 	};
 
-	send(v, &m.msg, BALLOON_VIEW, sizeof m);
+	send(v, &m.msg, BALLOON_MSG_VIEW, sizeof m);
 }
 
 void driver_tell(struct balloon_vm *v)
@@ -69,7 +69,7 @@ void driver_tell(struct balloon_vm *v)
 		.rate = htole32((uint32_t)min_u64(v->stats.rate, UINT32_MAX)),
 		.reason = htole32(v->cap ? BALLOON_OK : BALLOON_OFF),
 	};
-	send(v, &m.msg, BALLOON_TARGET, sizeof m);
+	send(v, &m.msg, BALLOON_MSG_TARGET, sizeof m);
 	if (v->caps & BALLOON_CAP_VIEW)
 		tell_view(v);
 }
@@ -85,7 +85,7 @@ static uint32_t tell_some_popped(struct balloon_vm *v)
 	m->count = htole32(n);
 	for (uint32_t i = 0; i < n; i++)
 		m->ppn[i] = htole32(from[i]);
-	int rc = stream_send(&v->stream, &m->msg, BALLOON_POPPED, pages_size(n));
+	int rc = stream_send(&v->stream, &m->msg, BALLOON_MSG_POPPED, pages_size(n));
 	if (rc == -EPIPE)
 		v->state = DRIVER_NONE;
 	return rc ? 0 : n;
@@ -147,7 +147,7 @@ static void hello(struct balloon_vm *v, const struct balloon_hello *h)
 		v->refusals_seen = UINT64_MAX; /* its counter may stand anywhere */
 		v->is_short = false;
 		v->slow = false;
-		send(v, &m.msg, BALLOON_WELCOME, sizeof m);
+		send(v, &m.msg, BALLOON_MSG_WELCOME, sizeof m);
 		driver_tell(v);
 		return;
 	}
@@ -155,7 +155,7 @@ static void hello(struct balloon_vm *v, const struct balloon_hello *h)
 		v->state = DRIVER_NONE;
 	if (reason != BALLOON_DISTRUST) /* which was told once */
 		host_event(v->balloon->host, v->vm, "balloon refused", "%s", reason_name(reason));
-	send(v, &m.msg, BALLOON_WELCOME, sizeof m);
+	send(v, &m.msg, BALLOON_MSG_WELCOME, sizeof m);
 	stream_lose(&v->stream);
 	if (reason == BALLOON_BAD_VERSION || reason == BALLOON_BAD_SIZE) {
 		v->stats.bad_messages++;
@@ -202,7 +202,7 @@ static void batch(struct balloon_vm *v, const struct balloon_pages *p, page_fn *
 	uint32_t n = refused && count > 1 ? map_words(count) : 0;
 	for (uint32_t i = 0; i < n; i++)
 		m->map[i] = htole64(map[i]);
-	send(v, &m->msg, BALLOON_ACK, sizeof *m + 8 * (size_t)n);
+	send(v, &m->msg, BALLOON_MSG_ACK, sizeof *m + 8 * (size_t)n);
 	if (offences)
 		trust_offended(v, offences);
 }
@@ -231,27 +231,27 @@ static void handle(struct balloon_vm *v, const struct balloon_msg *msg)
 	v->stats.messages++;
 	balloon_charge(v, v->balloon->opts.message_time);
 	switch (le16toh(msg->type)) {
-	case BALLOON_HELLO:
+	case BALLOON_MSG_HELLO:
 		hello(v, (const struct balloon_hello *)msg);
 		break;
-	case BALLOON_INFLATE:
+	case BALLOON_MSG_INFLATE:
 		batch(v, pages, page_inflate);
 		break;
-	case BALLOON_DEFLATE:
+	case BALLOON_MSG_DEFLATE:
 		batch(v, pages, page_deflate);
 		break;
-	case BALLOON_HINT:
+	case BALLOON_MSG_HINT:
 		if (v->caps & BALLOON_CAP_HINT)
 			batch(v, pages, page_hint);
 		else
 			bad_message(v);
 		break;
-	case BALLOON_STATS:
+	case BALLOON_MSG_STATS:
 		trust_stats(v, (const struct balloon_stats *)msg);
 		trust_progress(v);
 		driver_tell(v);
 		break;
-	case BALLOON_BYE:
+	case BALLOON_MSG_BYE:
 		bye(v);
 		break;
 	default: /* a host's message, sent by a driver */

@@ -92,7 +92,7 @@ static void free_all(struct driver *d)
 	const struct balloon_pages *b = batch_of(d);
 
 	for (uint32_t i = 0; i < d->asked_n; i++) {
-		if (d->asked == BALLOON_HINT)
+		if (d->asked == BALLOON_MSG_HINT)
 			free_reported(d, le32toh(b->ppn[i]));
 		else
 			free_page(d, le32toh(b->ppn[i]));
@@ -152,11 +152,11 @@ static void lost(struct driver *d, uint32_t ppn)
 /* What comes of a page of the batch: into the balloon, or back to the guest. */
 static void settle(struct driver *d, uint32_t ppn, bool accepted)
 {
-	if (d->asked == BALLOON_HINT)
+	if (d->asked == BALLOON_MSG_HINT)
 		free_reported(d, ppn);
-	else if (d->asked == BALLOON_INFLATE && accepted)
+	else if (d->asked == BALLOON_MSG_INFLATE && accepted)
 		hold(d, ppn);
-	else if (d->asked == BALLOON_DEFLATE && !accepted)
+	else if (d->asked == BALLOON_MSG_DEFLATE && !accepted)
 		lost(d, ppn);
 	else
 		free_page(d, ppn);
@@ -216,23 +216,23 @@ static void handle(struct driver *d, const struct balloon_msg *msg)
 	const struct balloon_target *t = (const struct balloon_target *)msg;
 
 	switch (le16toh(msg->type)) {
-	case BALLOON_WELCOME:
+	case BALLOON_MSG_WELCOME:
 		welcomed(d, (const struct balloon_welcome *)msg);
 		break;
-	case BALLOON_TARGET:
+	case BALLOON_MSG_TARGET:
 		d->target = le32toh(t->pages);
 		d->host_rate = le32toh(t->rate);
 		break;
-	case BALLOON_ACK:
+	case BALLOON_MSG_ACK:
 		answered(d, (const struct balloon_ack *)msg);
 		break;
-	case BALLOON_RESET:
+	case BALLOON_MSG_RESET:
 		begin_anew(d);
 		break;
-	case BALLOON_POPPED:
+	case BALLOON_MSG_POPPED:
 		popped(d, (const struct balloon_pages *)msg);
 		break;
-	case BALLOON_VIEW: /* this guest has nobody who would read it */
+	case BALLOON_MSG_VIEW: /* this guest has nobody who would read it */
 		break;
 	default:
 		begin_anew(d);
@@ -278,7 +278,7 @@ static void say_hello(struct driver *d)
 
 	free_all(d);
 	d->stream.seq_out = 0;
-	if (stream_send(&d->stream, &m.msg, BALLOON_HELLO, sizeof m) == 0)
+	if (stream_send(&d->stream, &m.msg, BALLOON_MSG_HELLO, sizeof m) == 0)
 		d->talk = HELLO_SENT;
 }
 
@@ -302,7 +302,7 @@ static void report(struct driver *d)
 		.pressure = htole32(g.pressure),
 	};
 
-	if (stream_send(&d->stream, &m.msg, BALLOON_STATS, sizeof m) == 0)
+	if (stream_send(&d->stream, &m.msg, BALLOON_MSG_STATS, sizeof m) == 0)
 		exchange(d);
 }
 
@@ -325,7 +325,7 @@ static bool deflate_some(struct driver *d, uint32_t want)
 		b->ppn[n++] = htole32(ppn);
 	}
 	d->asked_n = n;
-	if (ask(d, BALLOON_DEFLATE)) {
+	if (ask(d, BALLOON_MSG_DEFLATE)) {
 		exchange(d);
 		return true;
 	}
@@ -359,7 +359,7 @@ static void inflate_some(struct driver *d, uint32_t want)
 		b->ppn[n++] = htole32(ppn.n);
 	}
 	d->asked_n = n;
-	if (n && ask(d, BALLOON_INFLATE)) {
+	if (n && ask(d, BALLOON_MSG_INFLATE)) {
 		exchange(d);
 	} else {
 		for (uint32_t i = 0; i < n; i++)
@@ -424,7 +424,7 @@ static void report_free(struct driver *d)
 		d->asked_n = n;
 		if (n == 0)
 			return;
-		if (ask(d, BALLOON_HINT)) {
+		if (ask(d, BALLOON_MSG_HINT)) {
 			exchange(d);
 		} else {
 			d->guest.free_reported(d->guest.ctx, ppn, n);
@@ -538,7 +538,7 @@ int driver_new(struct vm *vm, const struct driver_guest *guest, const struct bal
 	d->vm = vm;
 	d->guest = *guest;
 	d->opts = *opts;
-	stream_init(&d->stream, end, BALLOON_WELCOME);
+	stream_init(&d->stream, end, BALLOON_MSG_WELCOME);
 	timer_init(&d->poll, poll_due, d);
 	timer_init(&d->slice, slice_due, d);
 	if (timer_add(&vm->host->clock, &d->poll, start_ns)) {
@@ -576,7 +576,7 @@ void driver_stop(struct driver *d)
 
 	timer_cancel(&d->vm->host->clock, &d->poll);
 	timer_cancel(&d->vm->host->clock, &d->slice);
-	if (d->talk == TALKING && stream_send(&d->stream, &bye, BALLOON_BYE, sizeof bye) == 0)
+	if (d->talk == TALKING && stream_send(&d->stream, &bye, BALLOON_MSG_BYE, sizeof bye) == 0)
 		d->stream.end.ring(d->stream.end.ctx);
 	begin_anew(d);
 }

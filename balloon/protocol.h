@@ -38,19 +38,19 @@
 
 enum balloon_msg_type {
 	/* from the driver */
-	BALLOON_HELLO = 1,
-	BALLOON_INFLATE = 2, /* pages: these the guest gives */
-	BALLOON_DEFLATE = 3, /* pages: these it wants back; free them after the ACK */
-	BALLOON_HINT = 4,    /* pages: free for now; the guest may use them after the ACK */
-	BALLOON_STATS = 5,
-	BALLOON_BYE = 6, /* the driver leaves: every page is the guest's again */
+	BALLOON_MSG_HELLO = 1,
+	BALLOON_MSG_INFLATE = 2, /* pages: these the guest gives */
+	BALLOON_MSG_DEFLATE = 3, /* pages: these it wants back; free them after the ACK */
+	BALLOON_MSG_HINT = 4,	 /* pages: free for now; the guest may use them after the ACK */
+	BALLOON_MSG_STATS = 5,
+	BALLOON_MSG_BYE = 6, /* the driver leaves: every page is the guest's again */
 	/* from the host */
-	BALLOON_WELCOME = 16,
-	BALLOON_TARGET = 17,
-	BALLOON_ACK = 18,    /* one for each INFLATE, DEFLATE and HINT, in their order */
-	BALLOON_RESET = 19,  /* free everything, begin with a HELLO */
-	BALLOON_POPPED = 20, /* pages: touched while in the balloon, so no longer in it */
-	BALLOON_VIEW = 21,
+	BALLOON_MSG_WELCOME = 16,
+	BALLOON_MSG_TARGET = 17,
+	BALLOON_MSG_ACK = 18,	 /* one for each INFLATE, DEFLATE and HINT, in their order */
+	BALLOON_MSG_RESET = 19,	 /* free everything, begin with a HELLO */
+	BALLOON_MSG_POPPED = 20, /* pages: touched while in the balloon, so no longer in it */
+	BALLOON_MSG_VIEW = 21,
 };
 
 /* Why a page, a message or a driver is refused; 0 is none. In ACK, WELCOME and RESET. */

@@ -49,26 +49,26 @@ static bool ack_fits(const struct balloon_ack *a, size_t size)
 bool message_fits(const struct balloon_msg *m, size_t size)
 {
 	switch (le16toh(m->type)) {
-	case BALLOON_HELLO:
+	case BALLOON_MSG_HELLO:
 		return size == sizeof(struct balloon_hello);
-	case BALLOON_INFLATE:
-	case BALLOON_DEFLATE:
-	case BALLOON_HINT:
-	case BALLOON_POPPED:
+	case BALLOON_MSG_INFLATE:
+	case BALLOON_MSG_DEFLATE:
+	case BALLOON_MSG_HINT:
+	case BALLOON_MSG_POPPED:
 		return pages_fit((const struct balloon_pages *)m, size);
-	case BALLOON_STATS:
+	case BALLOON_MSG_STATS:
 		return size == sizeof(struct balloon_stats);
-	case BALLOON_BYE:
+	case BALLOON_MSG_BYE:
 		return size == HEADER;
-	case BALLOON_WELCOME:
+	case BALLOON_MSG_WELCOME:
 		return size == sizeof(struct balloon_welcome);
-	case BALLOON_TARGET:
+	case BALLOON_MSG_TARGET:
 		return size == sizeof(struct balloon_target);
-	case BALLOON_ACK:
+	case BALLOON_MSG_ACK:
 		return ack_fits((const struct balloon_ack *)m, size);
-	case BALLOON_RESET:
+	case BALLOON_MSG_RESET:
 		return size == sizeof(struct balloon_reset);
-	case BALLOON_VIEW:
+	case BALLOON_MSG_VIEW:
 		return size == sizeof(struct balloon_view);
 	default:
 		return false;
@@ -121,8 +121,8 @@ static const struct balloon_msg *header(const struct stream *s)
 /* What opens a conversation: its type, size, number and, for HELLO, magic. */
 static size_t opening_size(const struct stream *s)
 {
-	return s->opening == BALLOON_HELLO ? sizeof(struct balloon_hello)
-					   : sizeof(struct balloon_welcome);
+	return s->opening == BALLOON_MSG_HELLO ? sizeof(struct balloon_hello)
+					       : sizeof(struct balloon_welcome);
 }
 
 static bool may_open(const struct stream *s)
@@ -135,7 +135,7 @@ static bool opens(const struct stream *s)
 {
 	const struct balloon_hello *hello = (const struct balloon_hello *)s->buf;
 
-	return s->opening != BALLOON_HELLO || le32toh(hello->magic) == BALLOON_MAGIC;
+	return s->opening != BALLOON_MSG_HELLO || le32toh(hello->magic) == BALLOON_MAGIC;
 }
 
 /* Skips to the opening message. */

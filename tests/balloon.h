@@ -115,7 +115,7 @@ static inline void wire_hello(struct wire *w, uint32_t caps)
 	struct balloon_hello m = wire_a_hello(caps);
 
 	w->seq = 0;
-	wire_say(w, &m, BALLOON_HELLO, sizeof m);
+	wire_say(w, &m, BALLOON_MSG_HELLO, sizeof m);
 }
 
 static inline void wire_pages(struct wire *w, uint16_t type, const uint32_t *ppn, uint32_t n)
@@ -146,7 +146,7 @@ static inline void wire_stats(struct wire *w, uint64_t refusals, uint32_t pressu
 		.pressure = htole32(pressure),
 	};
 
-	wire_say(w, &m, BALLOON_STATS, sizeof m);
+	wire_say(w, &m, BALLOON_MSG_STATS, sizeof m);
 }
 
 /*

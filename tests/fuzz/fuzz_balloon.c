@@ -137,7 +137,7 @@ static size_t sentence(struct input *in, uint64_t *buf, uint32_t *seq)
 	size_t size = pages_size(n);
 
 	memset(buf, 0, BALLOON_MSG_MAX);
-	if (type == BALLOON_HELLO) {
+	if (type == BALLOON_MSG_HELLO) {
 		*seq = 0;
 		*h = (struct balloon_hello){.magic = htole32(BALLOON_MAGIC),
 					    .version_min = htole16(twist == 1 ? 2 : 1),
@@ -146,9 +146,9 @@ static size_t sentence(struct input *in, uint64_t *buf, uint32_t *seq)
 					    .page_shift = htole32(12),
 					    .memory_pages = htole64(twist == 2 ? PAGES + 1 : 5)};
 		size = sizeof *h;
-	} else if (type == BALLOON_STATS) {
+	} else if (type == BALLOON_MSG_STATS) {
 		size = sizeof(struct balloon_stats);
-	} else if (type == BALLOON_BYE) {
+	} else if (type == BALLOON_MSG_BYE) {
 		size = 8;
 	} else {
 		p->count = htole32(twist == 3 ? n + 1 : n);

@@ -160,17 +160,17 @@ static void lie(struct model *md)
 	for (size_t i = 0; i < 20; i++)
 		words[i] = rng_u64(&md->rng);
 	if (what < 30)
-		wire_pages(w, BALLOON_INFLATE, ppn, n);
+		wire_pages(w, BALLOON_MSG_INFLATE, ppn, n);
 	else if (what < 45)
-		wire_pages(w, BALLOON_DEFLATE, ppn, n);
+		wire_pages(w, BALLOON_MSG_DEFLATE, ppn, n);
 	else if (what < 60)
-		wire_pages(w, BALLOON_HINT, ppn, n);
+		wire_pages(w, BALLOON_MSG_HINT, ppn, n);
 	else if (what < 80)
 		wire_hello(w, (uint32_t)rng_u64(&md->rng));
 	else if (what < 90)
 		wire_stats(w, rng_u64(&md->rng), (uint32_t)rng_u64(&md->rng));
 	else if (what < 92)
-		wire_say(w, words, BALLOON_BYE, 8);
+		wire_say(w, words, BALLOON_MSG_BYE, 8);
 	else if (what < 96)
 		wire_say(w, words, (uint16_t)rng_below(&md->rng, 23), 8 * rng_below(&md->rng, 20));
 	else if (what < 99)

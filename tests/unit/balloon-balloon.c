@@ -23,13 +23,13 @@ static void retarget(void)
 		balloon_contact(bt.balloon, vm);
 		for (uint32_t i = 0; i < PAGES; i++)
 			test_hit(vm, i, ACCESS_READ);
-		CU_ASSERT_EQUAL(wire_count(bt.wire, BALLOON_TARGET), 1);
+		CU_ASSERT_EQUAL(wire_count(bt.wire, BALLOON_MSG_TARGET), 1);
 		vm->target = PAGES - 700;
 		rec->retarget(bt.t.host->reclaimer[0].ctx, vm);
 		CU_ASSERT_EQUAL(balloon_target(bt.balloon, vm), 700);
-		CU_ASSERT_EQUAL(wire_count(bt.wire, BALLOON_TARGET), (uint32_t)interrupt);
+		CU_ASSERT_EQUAL(wire_count(bt.wire, BALLOON_MSG_TARGET), (uint32_t)interrupt);
 		rec->retarget(bt.t.host->reclaimer[0].ctx, vm); /* nothing new to tell */
-		CU_ASSERT_EQUAL(wire_count(bt.wire, BALLOON_TARGET), 0);
+		CU_ASSERT_EQUAL(wire_count(bt.wire, BALLOON_MSG_TARGET), 0);
 		balloon_test_close(&bt);
 	}
 }
@@ -57,7 +57,7 @@ static void serves(void)
 	for (uint32_t i = 0; i < PAGES; i++)
 		test_hit(vm, i, ACCESS_READ);
 	for (uint32_t i = 0; i < 1300; i += 100)
-		wire_run(bt.wire, BALLOON_INFLATE, i, 100);
+		wire_run(bt.wire, BALLOON_MSG_INFLATE, i, 100);
 	balloon_contact(bt.balloon, vm);
 	CU_ASSERT_EQUAL(ballooned(vm), 1300);
 	vm->target = 700;
@@ -88,14 +88,14 @@ static void vm_fails(void)
 	vm = test_vm(&bt.t, "a", PAGES);
 	wire_connect(bt.wire, bt.balloon, vm);
 	wire_hello(bt.wire, 0);
-	wire_run(bt.wire, BALLOON_INFLATE, 0, 500);
+	wire_run(bt.wire, BALLOON_MSG_INFLATE, 0, 500);
 	balloon_contact(bt.balloon, vm);
 	CU_ASSERT_EQUAL(ballooned(vm), 500);
 	err_run(&err, EIO, "the test stops it");
 	vm_fail(vm, &err);
 	CU_ASSERT_EQUAL(ballooned(vm), 0);
 	CU_ASSERT_EQUAL(test_audit(&bt.t), 0);
-	wire_run(bt.wire, BALLOON_INFLATE, 0, 500);
+	wire_run(bt.wire, BALLOON_MSG_INFLATE, 0, 500);
 	balloon_contact(bt.balloon, vm);
 	balloon_test_wait(&bt, 10 * SECOND);
 	CU_ASSERT_EQUAL(ballooned(vm), 0);
@@ -115,11 +115,11 @@ static void caps(void)
 	balloon_cap(bt.balloon, vm, 0);
 	wire_hello(bt.wire, 0);
 	balloon_contact(bt.balloon, vm);
-	const struct balloon_welcome *m = wire_answer_of(bt.wire, BALLOON_WELCOME);
+	const struct balloon_welcome *m = wire_answer_of(bt.wire, BALLOON_MSG_WELCOME);
 	CU_ASSERT_FATAL(m && le16toh(m->reason) == BALLOON_OFF);
 	balloon_cap(bt.balloon, vm, 0.25);
 	wire_hello(bt.wire, 0);
-	wire_run(bt.wire, BALLOON_INFLATE, 0, 600);
+	wire_run(bt.wire, BALLOON_MSG_INFLATE, 0, 600);
 	balloon_contact(bt.balloon, vm);
 	CU_ASSERT_EQUAL(ballooned(vm), 500);
 	balloon_cap(bt.balloon, vm, 0.1); /* what is in it may stay; nothing is added */
@@ -165,7 +165,7 @@ static void costs(void)
 	vm = test_vm(&bt.t, "a", PAGES);
 	wire_connect(bt.wire, bt.balloon, vm);
 	wire_hello(bt.wire, 0);
-	wire_run(bt.wire, BALLOON_INFLATE, 0, 600);
+	wire_run(bt.wire, BALLOON_MSG_INFLATE, 0, 600);
 	balloon_contact(bt.balloon, vm);
 	CU_ASSERT_EQUAL(vm->time_ns, 2 * 5000 + 600 * 70);
 	balloon_test_close(&bt);

@@ -57,19 +57,19 @@ static void greet(struct scene *s, uint32_t caps)
 {
 	wire_hello(s->w, caps);
 	contact(s);
-	const struct balloon_welcome *m = wire_answer_of(s->w, BALLOON_WELCOME);
+	const struct balloon_welcome *m = wire_answer_of(s->w, BALLOON_MSG_WELCOME);
 	CU_ASSERT_FATAL(m && le16toh(m->version) == 1 && le16toh(m->reason) == 0);
 	CU_ASSERT_EQUAL(le32toh(m->cap_pages), PAGES * 65 / 100);
 	CU_ASSERT_EQUAL(le32toh(m->poll_ms), 1000);
 	CU_ASSERT_EQUAL(le32toh(m->msg.seq), 0);
-	CU_ASSERT_PTR_NOT_NULL(wire_answer_of(s->w, BALLOON_TARGET));
-	CU_ASSERT_EQUAL(wire_count(s->w, BALLOON_VIEW), (caps & BALLOON_CAP_VIEW) != 0);
+	CU_ASSERT_PTR_NOT_NULL(wire_answer_of(s->w, BALLOON_MSG_TARGET));
+	CU_ASSERT_EQUAL(wire_count(s->w, BALLOON_MSG_VIEW), (caps & BALLOON_CAP_VIEW) != 0);
 }
 
 /* The answer to the batch before; what of it was refused, and why. */
 static void acked(struct scene *s, uint32_t accepted, uint32_t refused, enum balloon_reason why)
 {
-	const struct balloon_ack *m = wire_answer_of(s->w, BALLOON_ACK);
+	const struct balloon_ack *m = wire_answer_of(s->w, BALLOON_MSG_ACK);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 	CU_ASSERT_EQUAL(le32toh(m->of), s->w->seq - 1);
@@ -82,7 +82,7 @@ static void acked(struct scene *s, uint32_t accepted, uint32_t refused, enum bal
 /* The driver was told to begin anew, and nothing is left of its balloon. */
 static void was_reset(struct scene *s, enum balloon_reason why)
 {
-	const struct balloon_reset *m = wire_answer_of(s->w, BALLOON_RESET);
+	const struct balloon_reset *m = wire_answer_of(s->w, BALLOON_MSG_RESET);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 	CU_ASSERT_EQUAL(le32toh(m->reason), why);
@@ -101,23 +101,23 @@ static void honest(void)
 	s.bad->target = PAGES - 100;
 	wire_stats(s.w, 0, 0);
 	contact(&s);
-	const struct balloon_target *t = wire_answer_of(s.w, BALLOON_TARGET);
+	const struct balloon_target *t = wire_answer_of(s.w, BALLOON_MSG_TARGET);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
 	CU_ASSERT_EQUAL(le32toh(t->pages), 100);
 	CU_ASSERT_EQUAL(le32toh(t->rate), 65536);
-	CU_ASSERT_EQUAL(count(&s, "guest_free"), 17);
-	wire_run(s.w, BALLOON_INFLATE, 500, 100);
+	CU_ASSERT_EQUAL(count(&s, "told_free"), 17);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 500, 100);
 	contact(&s);
 	acked(&s, 100, 0, BALLOON_OK);
 	CU_ASSERT_EQUAL(s.bt.t.m->free, before + 100);
 	CU_ASSERT_EQUAL(ballooned(s.bad), 100);
 	CU_ASSERT_EQUAL(balloon_target(s.bt.balloon, s.bad), 100);
-	wire_run(s.w, BALLOON_DEFLATE, 550, 1);
+	wire_run(s.w, BALLOON_MSG_DEFLATE, 550, 1);
 	contact(&s);
 	acked(&s, 1, 0, BALLOON_OK);
 	CU_ASSERT_TRUE(test_reads_as(s.bad, 550, 0));
 	CU_ASSERT_EQUAL(count(&s, "balloon_popped"), 0);
-	wire_say(s.w, &(struct balloon_msg){0}, BALLOON_BYE, 8);
+	wire_say(s.w, &(struct balloon_msg){0}, BALLOON_MSG_BYE, 8);
 	contact(&s);
 	CU_ASSERT_EQUAL(ballooned(s.bad), 0);
 	CU_ASSERT_FALSE(balloon_serves(s.bt.balloon, s.bad));
@@ -135,10 +135,10 @@ static void out_of_range(void)
 
 	scene_open(&s, 0, 0);
 	greet(&s, BALLOON_CAP_ALL);
-	for (uint16_t type = BALLOON_INFLATE; type <= BALLOON_DEFLATE; type++) {
-		wire_pages(s.w, type, ppn, 5);
+	for (int type = BALLOON_MSG_INFLATE; type <= BALLOON_MSG_DEFLATE; type++) {
+		wire_pages(s.w, (uint16_t)type, ppn, 5);
 		contact(&s);
-		const struct balloon_ack *m = wire_answer_of(s.w, BALLOON_ACK);
+		const struct balloon_ack *m = wire_answer_of(s.w, BALLOON_MSG_ACK);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 		CU_ASSERT_EQUAL(le32toh(m->refused), 3);
 		CU_ASSERT_EQUAL(le16toh(m->reason), BALLOON_BAD_PPN);
@@ -156,14 +156,14 @@ static void same_page_twice(void)
 
 	scene_open(&s, 0, 0);
 	greet(&s, 0);
-	wire_pages(s.w, BALLOON_INFLATE, ppn, 3); /* in one message */
+	wire_pages(s.w, BALLOON_MSG_INFLATE, ppn, 3); /* in one message */
 	contact(&s);
 	acked(&s, 2, 1, BALLOON_TWICE);
-	wire_pages(s.w, BALLOON_INFLATE, ppn, 1); /* and in two */
+	wire_pages(s.w, BALLOON_MSG_INFLATE, ppn, 1); /* and in two */
 	contact(&s);
 	acked(&s, 0, 1, BALLOON_TWICE);
 	CU_ASSERT_EQUAL(ballooned(s.bad), 2);
-	wire_pages(s.w, BALLOON_DEFLATE, ppn, 3);
+	wire_pages(s.w, BALLOON_MSG_DEFLATE, ppn, 3);
 	contact(&s);
 	acked(&s, 2, 1, BALLOON_NOT_IN);
 	CU_ASSERT_EQUAL(count(&s, "balloon_refused"), 3);
@@ -178,16 +178,16 @@ static void page_of_another_state(void)
 	scene_open(&s, 0, 0);
 	greet(&s, 0);
 	s.bad->pmap->pte[0] |= PTE_PINNED; /* a device uses it */
-	wire_pages(s.w, BALLOON_INFLATE, ppn, 3);
+	wire_pages(s.w, BALLOON_MSG_INFLATE, ppn, 3);
 	contact(&s);
 	acked(&s, 2, 1, BALLOON_BUSY);
 	CU_ASSERT_TRUE(test_reads_as(s.bad, 0, 5000));
-	wire_pages(s.w, BALLOON_DEFLATE, ppn, 1); /* it is private, not in the balloon */
+	wire_pages(s.w, BALLOON_MSG_DEFLATE, ppn, 1); /* it is private, not in the balloon */
 	contact(&s);
 	acked(&s, 0, 1, BALLOON_NOT_IN);
 	CU_ASSERT_TRUE(test_reads_as(s.bad, 0, 5000));
 	pmap_drop(s.bad->pmap, (ppn_t){5}); /* a page without a frame may be given */
-	wire_run(s.w, BALLOON_INFLATE, 5, 1);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 5, 1);
 	contact(&s);
 	acked(&s, 1, 0, BALLOON_OK);
 	CU_ASSERT_EQUAL(ballooned(s.bad), 3);
@@ -200,7 +200,7 @@ static void never_inflated(void)
 
 	scene_open(&s, 0, 0);
 	greet(&s, 0);
-	wire_run(s.w, BALLOON_DEFLATE, 100, 40);
+	wire_run(s.w, BALLOON_MSG_DEFLATE, 100, 40);
 	contact(&s);
 	acked(&s, 0, 40, BALLOON_NOT_IN);
 	for (uint32_t i = 100; i < 140; i++)
@@ -215,10 +215,10 @@ static void over_the_cap(void)
 
 	scene_open(&s, 0, 0);
 	greet(&s, 0);
-	wire_run(s.w, BALLOON_INFLATE, 0, 1000);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 1000);
 	contact(&s);
 	acked(&s, 1000, 0, BALLOON_OK);
-	wire_run(s.w, BALLOON_INFLATE, 1000, 1000);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 1000, 1000);
 	contact(&s);
 	acked(&s, PAGES * 65 / 100 - 1000, 2000 - PAGES * 65 / 100, BALLOON_CAP);
 	CU_ASSERT_EQUAL(count(&s, "balloon_distrusts"), 0); /* no offence */
@@ -236,11 +236,11 @@ static void batch_beyond_the_message(void)
 	scene_open(&s, 1000, 0);
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
 		greet(&s, 0);
-		wire_run(s.w, BALLOON_INFLATE, 50, 2); /* a good one before */
+		wire_run(s.w, BALLOON_MSG_INFLATE, 50, 2); /* a good one before */
 		m->count = htole32(counts[i]);
 		m->ppn[0] = htole32(10);
 		m->ppn[1] = htole32(11);
-		wire_say(s.w, m, BALLOON_INFLATE, 24);
+		wire_say(s.w, m, BALLOON_MSG_INFLATE, 24);
 		contact(&s);
 		was_reset(&s, BALLOON_BAD_MSG);
 		CU_ASSERT_TRUE(test_reads_as(s.bad, 10, 5010));
@@ -262,7 +262,7 @@ static void malformed(void)
 
 	scene_open(&s, 1000, 1000000);
 	for (size_t i = 0; i < ARRAY_LEN(sizes) + ARRAY_LEN(types) + 1; i++) {
-		struct balloon_msg head = {htole16(BALLOON_STATS), htole16(112), htole32(1)};
+		struct balloon_msg head = {htole16(BALLOON_MSG_STATS), htole16(112), htole32(1)};
 		if (i < ARRAY_LEN(sizes))
 			head.size = htole16(sizes[i]);
 		else if (i < ARRAY_LEN(sizes) + ARRAY_LEN(types))
@@ -270,7 +270,7 @@ static void malformed(void)
 		else
 			head.seq = htole32(2); /* one was lost, or is said again */
 		greet(&s, 0);
-		wire_run(s.w, BALLOON_INFLATE, 50, 2);
+		wire_run(s.w, BALLOON_MSG_INFLATE, 50, 2);
 		head.seq = htole32(le32toh(head.seq) + 1);
 		memcpy(words, &head, sizeof head);
 		wire_bytes(s.w, words, 112);
@@ -280,12 +280,13 @@ static void malformed(void)
 	}
 	/* A body that would be right, in a host's message. */
 	greet(&s, 0);
-	wire_say(s.w, &(struct balloon_target){0}, BALLOON_TARGET, sizeof(struct balloon_target));
+	wire_say(s.w, &(struct balloon_target){0}, BALLOON_MSG_TARGET,
+		 sizeof(struct balloon_target));
 	contact(&s);
 	was_reset(&s, BALLOON_BAD_MSG);
 	/* Hints were not agreed upon. */
 	greet(&s, 0);
-	wire_run(s.w, BALLOON_HINT, 0, 10);
+	wire_run(s.w, BALLOON_MSG_HINT, 0, 10);
 	contact(&s);
 	was_reset(&s, BALLOON_BAD_MSG);
 	CU_ASSERT_TRUE(test_reads_as(s.bad, 0, 5000));
@@ -302,7 +303,7 @@ static void rubbish_before_hello(void)
 	for (size_t i = 0; i < sizeof rubbish; i++)
 		rubbish[i] = (uint8_t)(i * 37 + 11);
 	wire_bytes(s.w, rubbish, sizeof rubbish);
-	wire_run(s.w, BALLOON_INFLATE, 0, 10); /* nobody has said hello */
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 10); /* nobody has said hello */
 	greet(&s, 0);
 	CU_ASSERT_EQUAL(ballooned(s.bad), 0);
 	scene_close(&s);
@@ -317,10 +318,10 @@ static void version_from_the_future(void)
 	h.version_min = htole16(2);
 	h.version_max = htole16(9);
 	s.w->seq = 0;
-	wire_say(s.w, &h, BALLOON_HELLO, sizeof h);
-	wire_run(s.w, BALLOON_INFLATE, 0, 10); /* as if it had been welcomed */
+	wire_say(s.w, &h, BALLOON_MSG_HELLO, sizeof h);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 10); /* as if it had been welcomed */
 	contact(&s);
-	const struct balloon_welcome *m = wire_answer_of(s.w, BALLOON_WELCOME);
+	const struct balloon_welcome *m = wire_answer_of(s.w, BALLOON_MSG_WELCOME);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 	CU_ASSERT_EQUAL(le16toh(m->version), 0);
 	CU_ASSERT_EQUAL(le16toh(m->reason), BALLOON_BAD_VERSION);
@@ -329,15 +330,15 @@ static void version_from_the_future(void)
 	CU_ASSERT_FALSE(balloon_serves(s.bt.balloon, s.bad));
 	h.version_min = htole16(1); /* one that also knows ours is welcome */
 	s.w->seq = 0;
-	wire_say(s.w, &h, BALLOON_HELLO, sizeof h);
+	wire_say(s.w, &h, BALLOON_MSG_HELLO, sizeof h);
 	contact(&s);
-	m = wire_answer_of(s.w, BALLOON_WELCOME);
+	m = wire_answer_of(s.w, BALLOON_MSG_WELCOME);
 	CU_ASSERT_FATAL(m && le16toh(m->version) == 1);
 	h.page_shift = htole32(16);
 	s.w->seq = 0;
-	wire_say(s.w, &h, BALLOON_HELLO, sizeof h);
+	wire_say(s.w, &h, BALLOON_MSG_HELLO, sizeof h);
 	contact(&s);
-	m = wire_answer_of(s.w, BALLOON_WELCOME);
+	m = wire_answer_of(s.w, BALLOON_MSG_WELCOME);
 	CU_ASSERT_FATAL(m && le16toh(m->reason) == BALLOON_BAD_SIZE);
 	scene_close(&s);
 }
@@ -385,8 +386,8 @@ static void silent(void)
 	contact(&s);
 	CU_ASSERT_FALSE(balloon_serves(s.bt.balloon, s.bad));
 	CU_ASSERT_EQUAL(count(&s, "balloon_slow"), 1);
-	wire_run(s.w, BALLOON_INFLATE, 0, PAGES / 4);
-	wire_run(s.w, BALLOON_INFLATE, PAGES / 4, PAGES / 4);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, PAGES / 4);
+	wire_run(s.w, BALLOON_MSG_INFLATE, PAGES / 4, PAGES / 4);
 	wire_stats(s.w, 0, 0);
 	contact(&s);
 	CU_ASSERT_TRUE(balloon_serves(s.bt.balloon, s.bad));
@@ -400,21 +401,21 @@ static void distrusted(void)
 
 	scene_open(&s, 10, 0);
 	greet(&s, 0);
-	wire_run(s.w, BALLOON_INFLATE, 0, 100);
-	wire_run(s.w, BALLOON_INFLATE, 0, 11); /* eleven twice */
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 100);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 11); /* eleven twice */
 	contact(&s);
 	CU_ASSERT_EQUAL(count(&s, "balloon_distrusts"), 1);
 	was_reset(&s, BALLOON_DISTRUST);
 	wire_hello(s.w, 0);
 	contact(&s);
-	const struct balloon_welcome *m = wire_answer_of(s.w, BALLOON_WELCOME);
+	const struct balloon_welcome *m = wire_answer_of(s.w, BALLOON_MSG_WELCOME);
 	CU_ASSERT_FATAL(m && le16toh(m->version) == 0 && le16toh(m->reason) == BALLOON_DISTRUST);
-	wire_run(s.w, BALLOON_INFLATE, 0, 100);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 100);
 	contact(&s);
 	CU_ASSERT_EQUAL(ballooned(s.bad), 0);
 	balloon_test_wait(&s.bt, 60 * SECOND);
 	greet(&s, 0);
-	wire_run(s.w, BALLOON_INFLATE, 0, 100);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 100);
 	contact(&s);
 	CU_ASSERT_EQUAL(ballooned(s.bad), 100);
 	scene_close(&s);
@@ -428,7 +429,7 @@ static void uses_what_it_gave(void)
 	scene_open(&s, 3, 0);
 	for (int i = 0; i < 3; i++) {
 		greet(&s, 0);
-		wire_run(s.w, BALLOON_INFLATE, 0, 100);
+		wire_run(s.w, BALLOON_MSG_INFLATE, 0, 100);
 		contact(&s);
 		acked(&s, 100, 0, BALLOON_OK);
 		CU_ASSERT_TRUE(test_reads_as(s.bad, 50, 0));
@@ -440,7 +441,7 @@ static void uses_what_it_gave(void)
 	CU_ASSERT_EQUAL(count(&s, "balloon_popped"), 3);
 	CU_ASSERT_EQUAL(count(&s, "balloon_distrusts"), 0);
 	greet(&s, 0);
-	wire_run(s.w, BALLOON_INFLATE, 0, 1);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 1);
 	contact(&s);
 	test_hit(s.bad, 0, ACCESS_WRITE);
 	contact(&s);
@@ -454,14 +455,14 @@ static void told_what_popped(void)
 
 	scene_open(&s, 0, 0);
 	greet(&s, BALLOON_CAP_POPPED);
-	wire_run(s.w, BALLOON_INFLATE, 0, 1000);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 1000);
 	contact(&s);
 	acked(&s, 1000, 0, BALLOON_OK);
 	test_hit(s.bad, 70, ACCESS_READ);
 	test_hit(s.bad, 5, ACCESS_WRITE);
 	pmap_drop(s.bad->pmap, (ppn_t){6}); /* forgotten by the guest is touched too */
 	contact(&s);
-	const struct balloon_pages *m = wire_answer_of(s.w, BALLOON_POPPED);
+	const struct balloon_pages *m = wire_answer_of(s.w, BALLOON_MSG_POPPED);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 	CU_ASSERT_EQUAL(le32toh(m->count), 3);
 	CU_ASSERT_EQUAL(le32toh(m->ppn[0]), 70);
@@ -469,7 +470,7 @@ static void told_what_popped(void)
 	CU_ASSERT_EQUAL(le32toh(m->ppn[2]), 6);
 	CU_ASSERT_EQUAL(ballooned(s.bad), 997);
 	contact(&s);
-	CU_ASSERT_PTR_NULL(wire_answer_of(s.w, BALLOON_POPPED));
+	CU_ASSERT_PTR_NULL(wire_answer_of(s.w, BALLOON_MSG_POPPED));
 	scene_close(&s);
 }
 
@@ -482,7 +483,7 @@ static void never_reads(void)
 	s.w->room = 200;
 	wire_hello(s.w, 0);
 	for (int i = 0; i < 100; i++)
-		wire_run(s.w, BALLOON_INFLATE, (uint32_t)i, 1);
+		wire_run(s.w, BALLOON_MSG_INFLATE, (uint32_t)i, 1);
 	contact(&s);
 	CU_ASSERT_EQUAL(ballooned(s.bad), 0);
 	CU_ASSERT_EQUAL(count(&s, "balloon_bad"), 1);
@@ -500,7 +501,7 @@ static void vanishes(void)
 
 	scene_open(&s, 0, 0);
 	greet(&s, 0);
-	wire_run(s.w, BALLOON_INFLATE, 0, 100);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 100);
 	contact(&s);
 	s.w->fault = -EPIPE;
 	contact(&s);
@@ -521,11 +522,11 @@ static void view(void)
 
 	scene_open(&s, 0, 0);
 	greet(&s, BALLOON_CAP_VIEW);
-	wire_run(s.w, BALLOON_INFLATE, 0, 10);
+	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 10);
 	wire_stats(s.w, 0, 0);
 	s.bad->target = 1234;
 	contact(&s);
-	const struct balloon_view *m = wire_answer_of(s.w, BALLOON_VIEW);
+	const struct balloon_view *m = wire_answer_of(s.w, BALLOON_MSG_VIEW);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 	CU_ASSERT_EQUAL(le64toh(m->granted), PAGES - 10);
 	CU_ASSERT_EQUAL(le64toh(m->ballooned), 10);
@@ -548,7 +549,7 @@ static void swapped_pages(void)
 		test_fill(vm, i, 1 + i);
 	CU_ASSERT_EQUAL(vm->pmap->count[PAGE_SWAPPED], 136);
 	wire_hello(bt.wire, 0);
-	wire_run(bt.wire, BALLOON_INFLATE, 0, 130);
+	wire_run(bt.wire, BALLOON_MSG_INFLATE, 0, 130);
 	balloon_contact(bt.balloon, vm);
 	CU_ASSERT_EQUAL(ballooned(vm), 130);
 	CU_ASSERT_EQUAL(vm->pmap->count[PAGE_SWAPPED], 6);

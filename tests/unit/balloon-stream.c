@@ -29,14 +29,14 @@ static void in_pieces(void)
 
 	rng_init(&rng, test_seed(1), "pieces", 0);
 	wire_hello(w, 3);
-	wire_run(w, BALLOON_INFLATE, 5, 1);
-	wire_run(w, BALLOON_DEFLATE, 5, BALLOON_BATCH_MAX);
+	wire_run(w, BALLOON_MSG_INFLATE, 5, 1);
+	wire_run(w, BALLOON_MSG_DEFLATE, 5, BALLOON_BATCH_MAX);
 	wire_stats(w, 1, 2);
-	wire_say(w, &(struct balloon_msg){0}, BALLOON_BYE, 8);
-	const int want[] = {BALLOON_HELLO, BALLOON_INFLATE, BALLOON_DEFLATE, BALLOON_STATS,
-			    BALLOON_BYE};
+	wire_say(w, &(struct balloon_msg){0}, BALLOON_MSG_BYE, 8);
+	const int want[] = {BALLOON_MSG_HELLO, BALLOON_MSG_INFLATE, BALLOON_MSG_DEFLATE,
+			    BALLOON_MSG_STATS, BALLOON_MSG_BYE};
 	for (int round = 0; round < 50; round++) {
-		struct stream *s = open_on(cut, BALLOON_HELLO);
+		struct stream *s = open_on(cut, BALLOON_MSG_HELLO);
 		size_t got = 0;
 		for (size_t at = 0; at < w->said;) {
 			size_t n = 1 + rng_below(&rng, round < 25 ? 9 : 3000);
@@ -62,17 +62,17 @@ static void in_pieces(void)
 static void half(void)
 {
 	struct wire *w = wire_new();
-	struct stream *s = open_on(w, BALLOON_HELLO);
+	struct stream *s = open_on(w, BALLOON_MSG_HELLO);
 
 	wire_hello(w, 0);
-	CU_ASSERT_EQUAL(next_type(s), BALLOON_HELLO);
+	CU_ASSERT_EQUAL(next_type(s), BALLOON_MSG_HELLO);
 	w->said = w->heard = 0;
 	wire_stats(w, 0, 0);
 	w->said -= 8;
 	CU_ASSERT_EQUAL(next_type(s), 0);
 	CU_ASSERT_EQUAL(next_type(s), 0);
 	wire_bytes(w, (uint64_t[]){0}, 8);
-	CU_ASSERT_EQUAL(next_type(s), BALLOON_STATS);
+	CU_ASSERT_EQUAL(next_type(s), BALLOON_MSG_STATS);
 	free(s);
 	free(w);
 }
@@ -80,11 +80,11 @@ static void half(void)
 static void lost_and_found(void)
 {
 	struct wire *w = wire_new();
-	struct stream *s = open_on(w, BALLOON_HELLO);
+	struct stream *s = open_on(w, BALLOON_MSG_HELLO);
 
 	wire_stats(w, 0, 0); /* 112 bytes before anything was said */
 	wire_hello(w, 0);
-	CU_ASSERT_EQUAL(next_type(s), BALLOON_HELLO);
+	CU_ASSERT_EQUAL(next_type(s), BALLOON_MSG_HELLO);
 	CU_ASSERT_EQUAL(s->skipped, 112);
 	w->seq = 7; /* out of order */
 	wire_stats(w, 0, 0);
@@ -93,14 +93,14 @@ static void lost_and_found(void)
 	struct balloon_hello fake = wire_a_hello(0);
 	fake.magic = 0;
 	w->seq = 0;
-	wire_say(w, &fake, BALLOON_HELLO, sizeof fake);
+	wire_say(w, &fake, BALLOON_MSG_HELLO, sizeof fake);
 	CU_ASSERT_EQUAL(next_type(s), 0);
 	wire_hello(w, 0);
-	CU_ASSERT_EQUAL(next_type(s), BALLOON_HELLO);
+	CU_ASSERT_EQUAL(next_type(s), BALLOON_MSG_HELLO);
 	wire_hello(w, 0); /* again, at any time */
-	CU_ASSERT_EQUAL(next_type(s), BALLOON_HELLO);
+	CU_ASSERT_EQUAL(next_type(s), BALLOON_MSG_HELLO);
 	wire_stats(w, 0, 0);
-	CU_ASSERT_EQUAL(next_type(s), BALLOON_STATS);
+	CU_ASSERT_EQUAL(next_type(s), BALLOON_MSG_STATS);
 	w->fault = -ECONNRESET;
 	CU_ASSERT_EQUAL(next_type(s), -ECONNRESET);
 	wire_stats(w, 0, 0);
@@ -113,7 +113,7 @@ static void lost_and_found(void)
 static void bounded(void)
 {
 	struct wire *w = wire_new();
-	struct stream *s = open_on(w, BALLOON_HELLO);
+	struct stream *s = open_on(w, BALLOON_MSG_HELLO);
 	uint64_t zeros[1024] = {0};
 
 	for (int i = 0; i < 10; i++)
@@ -130,17 +130,17 @@ static void bounded(void)
 static void for_a_driver(void)
 {
 	struct wire *w = wire_new();
-	struct stream *s = open_on(w, BALLOON_WELCOME);
+	struct stream *s = open_on(w, BALLOON_MSG_WELCOME);
 	struct balloon_welcome m = {.version = htole16(1)};
 	struct balloon_reset reset = {0};
 
 	w->seq = 12; /* what was on its way to the driver before this one */
-	wire_say(w, &reset, BALLOON_RESET, sizeof reset);
+	wire_say(w, &reset, BALLOON_MSG_RESET, sizeof reset);
 	w->seq = 0;
-	wire_say(w, &m, BALLOON_WELCOME, sizeof m);
-	wire_say(w, &reset, BALLOON_RESET, sizeof reset);
-	CU_ASSERT_EQUAL(next_type(s), BALLOON_WELCOME);
-	CU_ASSERT_EQUAL(next_type(s), BALLOON_RESET);
+	wire_say(w, &m, BALLOON_MSG_WELCOME, sizeof m);
+	wire_say(w, &reset, BALLOON_MSG_RESET, sizeof reset);
+	CU_ASSERT_EQUAL(next_type(s), BALLOON_MSG_WELCOME);
+	CU_ASSERT_EQUAL(next_type(s), BALLOON_MSG_RESET);
 	free(s);
 	free(w);
 }
@@ -156,7 +156,7 @@ static void acks(void)
 	} good[] = {{5, 0, 32},	 {1, 0, 32},  {0, 1, 32},     {1, 1, 40},
 		    {63, 1, 40}, {64, 1, 48}, {0, 1020, 160}, {1020, 0, 32}};
 
-	a->msg.type = htole16(BALLOON_ACK);
+	a->msg.type = htole16(BALLOON_MSG_ACK);
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		a->accepted = htole32(good[i].accepted);
 		a->refused = htole32(good[i].refused);
