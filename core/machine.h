@@ -175,10 +175,10 @@ static inline void machine_thaw(struct machine *m, mpn_t mpn)
 		m->backing->thaw(m, mpn);
 }
 
-/* Takes a free frame, high zone first, unowned and not zeroed; MPN_NONE if none is free. */
-static inline mpn_t machine_take(struct machine *m)
+/* Takes a free frame of that zone, unowned and not zeroed; MPN_NONE if none is free. */
+static inline mpn_t machine_take_from(struct machine *m, enum zone_id zone)
 {
-	struct zone *z = &m->zone[m->zone[ZONE_HIGH].free ? ZONE_HIGH : ZONE_LOW];
+	struct zone *z = &m->zone[zone];
 	mpn_t mpn = {z->free_head};
 
 	if (unlikely(z->free == 0))
@@ -190,6 +190,12 @@ static inline mpn_t machine_take(struct machine *m)
 	z->free--;
 	m->free--;
 	return mpn;
+}
+
+/* The same of the high zone, and of the low one when that has none. */
+static inline mpn_t machine_take(struct machine *m)
+{
+	return machine_take_from(m, m->zone[ZONE_HIGH].free ? ZONE_HIGH : ZONE_LOW);
 }
 
 /* Gives back a taken frame that nobody came to own. */

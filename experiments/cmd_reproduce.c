@@ -23,6 +23,8 @@ const struct experiment experiments[] = {
 	 esx_fig6_run},
 	{"sharing-scan", "memory reclaimed by every scan policy, for the CPU time that it takes",
 	 sharing_scan_run},
+	{"esx-ioremap", "copies for devices, with and without remapping pages to low memory",
+	 esx_ioremap_run},
 	{"sampler-race", "every working-set sampler: error against cost", sampler_race_run},
 	{NULL},
 };

@@ -88,8 +88,8 @@ static const struct argp gen_argp = {
 	.options = gen_options,
 	.parser = parse_gen,
 	.args_doc = "LAW",
-	.doc = "Makes a trace by a law: sequential, uniform, zipf, phases, drift, mix, image or "
-	       "toucher."
+	.doc = "Makes a trace by a law: sequential, uniform, zipf, phases, drift, mix, image, "
+	       "toucher or netbuf."
 	       "\vThe same options give the same trace; they are kept in its header.\n\nExamples:\n"
 	       "  ballast trace gen zipf -s refs=50M -s pages=262144 -o zipf.bt\n"
 	       "  ballast trace gen phases -s refs=1M -s pages=4096 -s seed=7 -o phases.bt\n"

@@ -4,6 +4,7 @@
 #include "experiments/ballooning.h"
 #include "experiments/sections.h"
 #include "experiments/timeline.h"
+#include "pmap/ioremap.h"
 #include "pmap/mmu.h"
 #include "sharing/sharing.h"
 #include "swap/swap.h"
@@ -15,10 +16,10 @@
 
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	&host_section,	   &cost_section,  &reclaim_section, &tax_section,
-	&sample_section,   &share_section, &balloon_section, &swap_section,
-	&mmu_section,	   &run_section,   &gen_section,     &guest_section,
-	&workload_section, &vm_section,	   &at_section,	     NULL,
+	&host_section,	 &cost_section,	 &io_section,	   &reclaim_section,  &tax_section,
+	&sample_section, &share_section, &balloon_section, &swap_section,     &mmu_section,
+	&run_section,	 &gen_section,	 &guest_section,   &workload_section, &vm_section,
+	&at_section,	 NULL,
 };
 
 const struct kind kinds[] = {

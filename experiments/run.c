@@ -3,6 +3,7 @@
 #include "experiments/ballooning.h"
 #include "experiments/provenance.h"
 #include "experiments/recording.h"
+#include "pmap/ioremap.h"
 #include "experiments/timeline.h"
 #include "experiments/translating.h"
 #include "experiments/vm_os.h"
@@ -138,7 +139,10 @@ static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
 	rc = open_reclaimers(run, pmaps, guest_pages, err);
 	if (rc)
 		return rc;
-	return sampling_open(run->host, pmaps, job_section(run->job, &sample_section), err);
+	rc = sampling_open(run->host, pmaps, job_section(run->job, &sample_section), err);
+	if (rc)
+		return rc;
+	return io_open(run->host, pmaps, job_section(run->job, &io_section), err);
 }
 
 /* Who gets what, and what is done when it is short. */

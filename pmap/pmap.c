@@ -121,6 +121,31 @@ static void set_state(struct pmap *pmap, ppn_t ppn, pte_t entry)
 	pmap_changed(pmap, ppn);
 }
 
+int pmap_dma(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
+{
+	const struct dma_watch *watch = &pmap->part->dma;
+	int rc = pmap_touch(pmap, ppn, access, err);
+
+	if (rc == 0 && watch->transfer)
+		watch->transfer(watch->ctx, pmap, ppn);
+	return rc;
+}
+
+void pmap_move(struct pmap *pmap, ppn_t ppn, mpn_t to)
+{
+	pte_t e = pmap->pte[ppn.n];
+	struct machine *m = &pmap->vm->host->machine;
+
+	assert(pte_state(e) == PAGE_PRIVATE);
+	machine_aim(m, to, pmap->vm->id, ppn);
+	m->backing->copy(m, to, pte_mpn(e));
+	pmap->pte[ppn.n] = pte_make(PAGE_PRIVATE, to.n, e & UINT32_MAX & ~PTE_STATE_MASK);
+	machine_own(m, to, pmap->vm->id, ppn);
+	machine_use(m, to);
+	machine_put(m, pte_mpn(e));
+	pmap_changed(pmap, ppn);
+}
+
 void pmap_map_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn)
 {
 	pte_t e = pmap->pte[ppn.n];

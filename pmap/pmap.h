@@ -151,12 +151,19 @@ struct sample_watch {
 	void *ctx;
 };
 
+/* Told of each transfer by a device, when the page is there with the right that it needs. */
+struct dma_watch {
+	void (*transfer)(void *ctx, struct pmap *pmap, ppn_t ppn);
+	void *ctx;
+};
+
 /* The pmaps of one host: a part of it, and the handlers of its states. */
 struct pmap_part {
 	struct host *host;
 	pte_t **pte; /* [vms] each VM's entries, by id */
 	struct page_handler handler[PAGE_STATES];
 	struct sample_watch sample; /* at most one; touched may be NULL */
+	struct dma_watch dma;	    /* likewise */
 };
 
 MUST_CHECK int pmap_part_new(struct host *host, struct pmap_part **part);
@@ -209,6 +216,9 @@ static inline void pmap_changed(struct pmap *pmap, ppn_t ppn)
 		mmu_changed(pmap->mmu, ppn);
 }
 
+/* The same by a device: ACCESS_WRITE if it writes memory. */
+MUST_CHECK int pmap_dma(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err);
+
 /* Mechanism calls: entry, counts and frame table change together. Inline, as above. */
 
 /* A page without a frame, of that state, becomes PRIVATE in a taken frame. */
@@ -239,6 +249,9 @@ static inline mpn_t pmap_unmap_private(struct pmap *pmap, ppn_t ppn, enum page_s
 	pmap_changed(pmap, ppn);
 	return pte_mpn(e);
 }
+
+/* A PRIVATE page moves to another frame, which is taken, contents and all; its own is freed. */
+void pmap_move(struct pmap *pmap, ppn_t ppn, mpn_t to);
 
 /*
  * A PRIVATE page becomes SHARED, read-only, in frame mpn: its own, which then

@@ -5,9 +5,11 @@
 #include <string.h>
 
 const struct policy *const trace_laws[] = {
-	&law_sequential.policy, &law_uniform.policy, &law_zipf.policy,
-	&law_phases.policy,	&law_drift.policy,   &law_mix.policy,
-	&law_image.policy,	&law_toucher.policy, NULL,
+	&law_sequential.policy, &law_uniform.policy,
+	&law_zipf.policy,	&law_phases.policy,
+	&law_drift.policy,	&law_mix.policy,
+	&law_image.policy,	&law_toucher.policy,
+	&law_netbuf.policy,	NULL,
 };
 
 static const struct opt gen_table[] = {
@@ -20,12 +22,13 @@ static const struct opt gen_table[] = {
 	{"seed", OPT_INT, offsetof(struct gen_opts, seed), "1", 0, 0, NULL,
 	 "of every random stream; the same seed gives the same trace"},
 	{"write_ratio", OPT_REAL, offsetof(struct gen_opts, write_ratio), "0.3", 0, 1, NULL,
-	 "share of references that write; image: of those after the first `pages`"},
+	 "share of references that write; image: of those after the first `pages`; netbuf: of "
+	 "packets that are received"},
 	{"alpha", OPT_REAL, offsetof(struct gen_opts, alpha), "0.9", 0, 10, NULL,
 	 "zipf: the exponent; 0 is uniform"},
 	{"set_pages", OPT_INT, offsetof(struct gen_opts, set_pages), "0", 0, 0x1p36, NULL,
-	 "phases, drift: pages in the working set; image: those rewritten; toucher: the background "
-	 "set; 0: an eighth"},
+	 "phases, drift: pages of the working set; image: those rewritten; toucher: background; "
+	 "netbuf: ring; 0: an eighth"},
 	{"phase_refs", OPT_INT, offsetof(struct gen_opts, phase_refs), "0", 0, 0x1p48, NULL,
 	 "phases, drift: references until the set has moved; 0 means a twentieth of refs"},
 	{"scan_ratio", OPT_REAL, offsetof(struct gen_opts, scan_ratio), "0.05", 0, 1, NULL,
@@ -45,7 +48,8 @@ static const struct opt gen_table[] = {
 	{"image", OPT_INT, offsetof(struct gen_opts, image), "1", 0, 0, NULL,
 	 "image: the seed of its contents, the same for VMs that are to share"},
 	{"pace", OPT_TIME, offsetof(struct gen_opts, pace), "100ms", 0, 16e9, NULL,
-	 "image: virtual time of computing between touches, once all pages are written"},
+	 "image: virtual time of computing between touches, once all pages are written; netbuf: "
+	 "between packets"},
 	{"schedule", OPT_STRING, offsetof(struct gen_opts, schedule), NULL, 0, 0, NULL,
 	 "toucher: what it touches when, \"0:0 8.5:50 10:150 20\": minute:MB, the last minute the "
 	 "end"},

@@ -34,6 +34,11 @@
  *               ones of the last S pages, which stand for what else the guest does. With
  *               zero_thread the pass after N falls to 0 touches once more all that the
  *               program ever had: a guest that zeroes what was freed
+ *   netbuf      the first `pages` references write each page once, in order; then packets,
+ *               `pace` apart, go round a ring of S pages at scattered places: with probability
+ *               write_ratio the device writes the buffer and the guest reads it, else the
+ *               guest writes it and the device reads it; each is followed by a read of any
+ *               page. Three references a packet
  */
 #ifndef BALLAST_TRACES_GEN_H
 #define BALLAST_TRACES_GEN_H
@@ -58,7 +63,7 @@ struct law {
 };
 
 extern const struct law law_sequential, law_uniform, law_zipf, law_phases, law_drift, law_mix,
-	law_image, law_toucher;
+	law_image, law_toucher, law_netbuf;
 
 /* A bijection on [0, n), drawn from a stream: invertible mixing, walked until it falls below n. */
 struct scatter {

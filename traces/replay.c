@@ -115,7 +115,7 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 		rc = write_content(r, vm, ppn, operand, err);
 		break;
 	case REC_DMA:
-		rc = pmap_touch(vm->pmap, ppn, operand ? ACCESS_WRITE : ACCESS_READ, err);
+		rc = pmap_dma(vm->pmap, ppn, operand ? ACCESS_WRITE : ACCESS_READ, err);
 		break;
 	case REC_UNMAP:
 		rc = unmap(r, vm, page, operand, err);
