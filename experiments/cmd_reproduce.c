@@ -15,6 +15,8 @@ const struct experiment experiments[] = {
 	/* One line per experiment, in the order in which they run. */
 	{"replay-curves", "miss ratio of real programs against memory, by every victim policy",
 	 replay_curves_run},
+	{"esx-fig2", "dbench in a VM configured small and in one ballooned down, against Fig. 2",
+	 esx_fig2_run},
 	{"esx-fig4", "what 1 to 10 identical VMs share, against the ESX paper's Fig. 4",
 	 esx_fig4_run},
 	{"esx-fig5", "what three production hosts reclaim, and when, against the paper's Fig. 5",
