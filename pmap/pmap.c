@@ -34,6 +34,7 @@ int pmap_zero_fill(struct pmap *pmap, ppn_t ppn, struct err *err)
 	int rc = host_take_frame(host, pmap->vm, &mpn, err);
 	if (rc)
 		return rc;
+	machine_aim(&host->machine, mpn, pmap->vm->id, ppn);
 	host->machine.backing->zero(&host->machine, mpn);
 	pmap->pte[ppn.n] |= PTE_CHANGED | PTE_RECENT;
 	pmap_map_private(pmap, ppn, mpn, was);
