@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a conversation's beginning costs of the messages that may be read: it may void a balloon. */
-#define HELLO_COST 64
+#define HELLO_COST 64  /* messages that a hello counts for: it may void a balloon */
+#define SKIP_BYTES 256 /* of rubbish that count for a message */
 
 /*
  * A driver that does not read its answers finds no room for more: then nothing
@@ -299,8 +299,10 @@ void balloon_contact(struct balloon *b, struct vm *vm)
 	if (!v->connected || vm_gone(vm))
 		return;
 	owed(v);
-	while (trust_take(v, v->stream.lost ? HELLO_COST : 1)) {
+	while (trust_may_read(v)) {
+		const uint64_t skipped = v->stream.skipped;
 		int rc = stream_next(&v->stream, &msg);
+		trust_spend(v, (rc != 0) + (uint32_t)((v->stream.skipped - skipped) / SKIP_BYTES));
 		if (rc > 0)
 			handle(v, msg);
 		else if (!end_said(v, rc))

@@ -125,10 +125,10 @@ void driver_tell(struct balloon_vm *v);
 /* Computes stats.target from vm->target. */
 void trust_retarget(struct balloon_vm *v);
 
-/* Whether cost more messages may be read now; if not, notes the flood. */
-bool trust_take(struct balloon_vm *v, uint32_t cost);
+/* Whether a message may be read now; if not, notes the flood. */
+bool trust_may_read(struct balloon_vm *v);
 
-/* What was read turned out to cost that many more. */
+/* What was read costs as much as so many messages. */
 void trust_spend(struct balloon_vm *v, uint32_t cost);
 
 /* The driver did something wrong; enough of it and it is sent away. */

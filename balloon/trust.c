@@ -37,7 +37,7 @@ void trust_retarget(struct balloon_vm *v)
 	v->stats.target = had > target ? min_u64(had - target, min_u64(most, v->cap)) : 0;
 }
 
-bool trust_take(struct balloon_vm *v, uint32_t cost)
+bool trust_may_read(struct balloon_vm *v)
 {
 	const uint64_t most = (uint64_t)v->balloon->opts.messages * TOKEN;
 	const uint64_t elapsed = min_u64(now(v) - v->tokens_ns, SECOND);
@@ -45,10 +45,8 @@ bool trust_take(struct balloon_vm *v, uint32_t cost)
 	/* messages <= 1e6: no overflow */
 	v->tokens = min_u64(most, v->tokens + elapsed * (most / TOKEN) / (SECOND / TOKEN));
 	v->tokens_ns = now(v);
-	if (v->tokens >= (uint64_t)cost * TOKEN) {
-		v->tokens -= (uint64_t)cost * TOKEN;
+	if (v->tokens >= TOKEN)
 		return true;
-	}
 	if (!v->throttled || now(v) - v->throttled_ns >= SECOND) {
 		v->throttled = true;
 		v->throttled_ns = now(v);

@@ -369,6 +369,21 @@ static void flood(void)
 	scene_close(&s);
 }
 
+/* Looking where nothing is costs a driver nothing, also before there is one. */
+static void looked_at_often(void)
+{
+	struct scene s;
+
+	scene_open(&s, 0, 0);
+	for (int i = 0; i < 10000; i++)
+		contact(&s);
+	greet(&s, 0);
+	for (int i = 0; i < 10000; i++)
+		contact(&s);
+	CU_ASSERT_EQUAL(count(&s, "balloon_throttled"), 0);
+	scene_close(&s);
+}
+
 /* It answers nobody: the host asks for nothing more, and pages instead. */
 static void silent(void)
 {
@@ -564,7 +579,8 @@ TESTS("balloon/contact", {"an honest one", honest}, {"page out of range", out_of
       {"deflate of what was never inflated", never_inflated}, {"over the cap", over_the_cap},
       {"batch beyond the message", batch_beyond_the_message}, {"malformed", malformed},
       {"rubbish before hello", rubbish_before_hello},
-      {"version from the future", version_from_the_future}, {"flood", flood}, {"silent", silent},
+      {"version from the future", version_from_the_future}, {"flood", flood},
+      {"looked at often", looked_at_often}, {"silent", silent},
       {"distrusted, and forgiven", distrusted}, {"uses what it gave", uses_what_it_gave},
       {"told what popped", told_what_popped}, {"never reads", never_reads}, {"vanishes", vanishes},
       {"the host's view", view}, {"swapped pages", swapped_pages})
