@@ -128,6 +128,15 @@ bool ept_unmap(struct ept *e, struct mmu *mmu, uint32_t ppn)
 	return was & EPT_A;
 }
 
+bool ept_clean(struct ept *e, struct mmu *mmu, uint32_t ppn)
+{
+	if (e->dir[ppn / PT_LARGE].word)
+		break_large(e, mmu, ppn);
+	uint64_t was = e->leaf[ppn] & (EPT_A | EPT_D);
+	e->leaf[ppn] &= ~was;
+	return was;
+}
+
 uint64_t ept_tables(const struct ept *e)
 {
 	uint64_t tables = 1, l3 = UINT64_MAX, l4 = UINT64_MAX;
@@ -288,16 +297,13 @@ static void ept_changed(struct mmu *mmu, ppn_t ppn)
 	mmu_flush_all(mmu);
 }
 
-static void ept_cleaned(struct mmu *mmu, ppn_t ppn)
+static void ept_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
 {
 	struct ept *e = mmu->state;
-	struct ept_dir *d = &e->dir[ppn.n / PT_LARGE];
 
-	if (d->word)
-		break_large(e, mmu, ppn.n);
-	if (!(e->leaf[ppn.n] & (EPT_A | EPT_D)))
+	(void)dirty;
+	if (!ept_clean(e, mmu, ppn.n))
 		return;
-	e->leaf[ppn.n] &= ~(EPT_A | EPT_D);
 	ept_flush(e);
 	mmu_flush_all(mmu);
 }

@@ -5,9 +5,8 @@
 #include <string.h>
 
 const struct policy *const translations[] = {
-	&translation_flat.policy,
-	&translation_ept.policy,
-	NULL,
+	&translation_flat.policy,   &translation_shadow.policy, &translation_ept.policy,
+	&translation_direct.policy, &translation_nested.policy, NULL,
 };
 
 #define STAT(field) offsetof(struct mmu, stats.field)
@@ -396,9 +395,9 @@ int mmu_touch(struct mmu *mmu, ppn_t ppn, enum access access, struct err *err)
 {
 	if (!pt_memory(&mmu->tables, ppn.n))
 		return -EFAULT;
-	if (access == ACCESS_WRITE && mmu->mode->data_write)
-		mmu->mode->data_write(mmu, ppn);
-	return pmap_touch(mmu->pmap, ppn, access, err);
+	int rc = access == ACCESS_WRITE && mmu->mode->data_write ? mmu->mode->data_write(mmu, ppn)
+								 : 0;
+	return rc ? rc : pmap_touch(mmu->pmap, ppn, access, err);
 }
 
 int mmu_set_content(struct mmu *mmu, ppn_t ppn, uint64_t id, struct err *err)
@@ -524,10 +523,10 @@ void mmu_changed(struct mmu *mmu, ppn_t ppn)
 		mmu->mode->changed(mmu, ppn);
 }
 
-void mmu_cleaned(struct mmu *mmu, ppn_t ppn)
+void mmu_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
 {
 	if (mmu->mode->cleaned)
-		mmu->mode->cleaned(mmu, ppn);
+		mmu->mode->cleaned(mmu, ppn, dirty);
 }
 
 uint64_t mmu_cycles(const struct mmu *mmu)

@@ -145,12 +145,12 @@ struct translation {
 	/* The host moved the page or took rights from it. */
 	void (*changed)(struct mmu *mmu, ppn_t ppn);
 	/* A harvest cleared the page's accessed or dirty bit. */
-	void (*cleaned)(struct mmu *mmu, ppn_t ppn);
+	void (*cleaned)(struct mmu *mmu, ppn_t ppn, bool dirty);
 	/* Before the guest writes a word of a page: 0, or -errno and it does not. And after. */
 	int (*pt_write)(struct mmu *mmu, ppn_t table, unsigned i, gpte_t word, struct err *err);
 	void (*pt_written)(struct mmu *mmu, ppn_t table, unsigned i);
 	/* The guest writes data to a page, not by pt_write. */
-	void (*data_write)(struct mmu *mmu, ppn_t ppn);
+	int (*data_write)(struct mmu *mmu, ppn_t ppn); /* 0 or -EPERM */
 	/* A page is, or ceases to be, a table: only a guest that knows of its VMM says so. */
 	int (*pin)(struct mmu *mmu, ppn_t ppn, unsigned level, struct err *err);
 	int (*unpin)(struct mmu *mmu, ppn_t ppn, struct err *err);
@@ -180,6 +180,12 @@ MUST_CHECK int mmu_hole(struct mmu *mmu, uint32_t first, uint32_t pages);
  * the guest. Others stop the VM.
  */
 MUST_CHECK int mmu_pt_write(struct mmu *mmu, ppn_t table, unsigned i, gpte_t word, struct err *err);
+
+/*
+ * direct: the same with a machine page in the word, as a guest that knows them would
+ * ask. -EPERM unless it is the guest's own and nobody else's.
+ */
+MUST_CHECK int mmu_update(struct mmu *mmu, ppn_t table, unsigned i, gpte_t word, struct err *err);
 
 /* Says that a page, all zero, is to be a table of that level, or is a table no more. */
 MUST_CHECK int mmu_pt_pin(struct mmu *mmu, ppn_t ppn, unsigned level, struct err *err);
@@ -266,6 +272,8 @@ static inline __attribute__((always_inline)) void mmu_fetch_far(const struct mmu
 	__builtin_prefetch(&r->rec[vpn & (PT_LARGE - 1)], 1);
 	if (likely(r->memo_gen == mmu->tables.upper_gen))
 		__builtin_prefetch(&r->pt->word[vpn & (PT_WORDS - 1)]);
+	if (r->derived_word)
+		__builtin_prefetch(&r->derived_word[vpn & (PT_WORDS - 1)]);
 }
 
 static inline __attribute__((always_inline)) void mmu_fetch_near(const struct mmu *mmu,
@@ -286,7 +294,8 @@ static inline __attribute__((always_inline)) void mmu_fetch_near(const struct mm
 
 /* ---- what the host does ------------------------------------------------------ */
 
-void mmu_cleaned(struct mmu *mmu, ppn_t ppn);
+/* A harvest cleared the page's dirty bit, or the accessed one. */
+void mmu_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty);
 
 /* Recounts, and compares all that is kept with a walk from scratch. NULL is fine. */
 size_t mmu_audit(struct mmu *mmu, FILE *out);

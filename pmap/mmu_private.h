@@ -176,6 +176,9 @@ void ept_map(struct ept *e, struct mmu *mmu, uint32_t ppn);
 /* Takes the page's leaf out. Whether a TLB may hold something of it. */
 bool ept_unmap(struct ept *e, struct mmu *mmu, uint32_t ppn);
 
+/* Clears its accessed and dirty bits. Whether a TLB may know of them. */
+bool ept_clean(struct ept *e, struct mmu *mmu, uint32_t ppn);
+
 uint64_t ept_tables(const struct ept *e);
 size_t ept_audit_table(const struct ept *e, const struct mmu *mmu, FILE *out);
 

@@ -232,7 +232,7 @@ static uint32_t harvest(struct pmap *pmap, ppn_t first, uint32_t n, pte_t bit,
 			continue;
 		pmap->pte[i] &= ~bit;
 		if (unlikely(pmap->mmu))
-			mmu_cleaned(pmap->mmu, (ppn_t){i});
+			mmu_cleaned(pmap->mmu, (ppn_t){i}, bit == PTE_LOGGED);
 		found++;
 		if (fn)
 			fn(arg, (ppn_t){i});

@@ -59,8 +59,11 @@ struct tlb_region {
 	uint32_t table[PT_LEVELS + 1]; /* PPNs of the tables on the way, by level */
 	uint32_t upper_rights;
 	uint64_t pde_seq; /* when the last-level table's address went into the walk cache */
-	uint32_t derived; /* shadow, direct: their last-level table */
+	/* shadow, direct: their last-level table, good while their count is derived_gen. */
 	uint64_t derived_gen;
+	uint32_t derived;
+	unsigned derived_rights;
+	const uint64_t *derived_word; /* only to be fetched ahead */
 	struct tlb_rec large;
 	struct tlb_rec rec[PT_LARGE];
 };

@@ -74,7 +74,7 @@ END
 }
 
 first=
-for mode in flat ept; do
+for mode in $("$ballast" list translation | awk '/^    [a-z]/ { print $1 }'); do
 	"$ballast" run "$work/job" -s vm.a.translation="$mode" -s vm.b.translation="$mode" \
 		-s run.digest=on -s host.audit=10ms --json >"$work/$mode.json" ||
 		fail "$mode: exit $?"

@@ -1,0 +1,91 @@
+/*
+ * Tables of MPNs made from a guest's tables: what `shadow` keeps behind the
+ * guest's back, and what in `direct` are the guest's tables as the processor
+ * reads them.
+ *
+ * A derived table stands for one page of the guest in one role (level, view). Its
+ * words are filled in when they are needed or, where the guest's word and the page
+ * are such that the processor could use it at once, when the guest writes. Two
+ * lists find what must go: for each PPN, the leaves that map it (the host moved
+ * the page), and for each table, the words that point to it (it is given up). So
+ * the words never say more than guest's tables and pmap do, which the audit
+ * checks word by word.
+ */
+#ifndef BALLAST_PMAP_DERIVED_H
+#define BALLAST_PMAP_DERIVED_H
+
+#include "pmap/mmu_private.h"
+
+#define DW_P	 (UINT64_C(1) << 0)
+#define DW_W	 (UINT64_C(1) << 1)
+#define DW_R_AT	 52 /* PT_R_* that the guest's own word gives */
+#define DW_HOSTW (UINT64_C(1) << 56)
+
+struct dtable {
+	uint64_t word[PT_WORDS]; /* MPN of a page, or number of a derived table */
+	uint32_t ppn[PT_WORDS];	 /* of leaves */
+	uint32_t page;		 /* whose words it is made from; of a splinter, its first page */
+	uint8_t level, view;
+	bool splinter; /* 512 small leaves for one large one of the guest */
+	bool unsync;   /* the guest may write to the page, and has */
+	bool used;
+	uint32_t next;	  /* of the same page */
+	uint32_t parents; /* words that point here */
+	uint32_t older, newer;
+};
+
+struct dnode {
+	uint32_t where; /* table << 9 | word */
+	uint32_t next;
+};
+
+struct derived {
+	bool direct;
+	struct dtable **table; /* [room] table[0] unused */
+	uint32_t tables, room, live, free;
+	struct slab slab;
+	struct dnode *node; /* node[0] unused */
+	uint32_t nodes, node_room, node_free;
+	uint32_t *leaves; /* [pages] nodes of leaves that map the page */
+	uint32_t *made;	  /* [pages] tables made from the page, through next */
+	uint32_t oldest, newest;
+	uint32_t unsynced; /* tables */
+	uint64_t gen;	   /* grows when a word above the last level, or a table, goes */
+	/* direct: */
+	uint8_t *type;	    /* [pages] level of a table that is pinned, or 0 */
+	uint32_t *refs;	    /* [pages] of a table: words that point to it */
+	uint32_t *writable; /* [pages] words of tables that let the page be written */
+	uint32_t pending;   /* updates that wait for a hypercall */
+};
+
+MUST_CHECK int derived_init(struct derived *d, struct mmu *mmu, bool direct);
+void derived_fini(struct derived *d, struct mmu *mmu);
+
+/* The table of that role, or 0. */
+uint32_t derived_find(const struct derived *d, uint32_t page, unsigned level, unsigned view);
+
+/* The same, made where it is missing; 0 without memory. */
+uint32_t derived_make(struct derived *d, struct mmu *mmu, uint32_t page, unsigned level,
+		      unsigned view);
+
+/* Gives one table up, or all that were made from a page. */
+void derived_drop(struct derived *d, struct mmu *mmu, uint32_t table);
+void derived_drop_page(struct derived *d, struct mmu *mmu, uint32_t page);
+
+/* The guest wrote word i of the page: its tables follow. */
+void derived_follow(struct derived *d, struct mmu *mmu, uint32_t page, unsigned i);
+
+/* Compares every word of a page's tables with what the guest's words say now. */
+void derived_resync(struct derived *d, struct mmu *mmu, uint32_t page);
+
+/* Takes the page out of all leaves, or only the right to write. True if there were any. */
+bool derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write);
+
+/* One walk of the processor. fault() is an exit; it fills in what is missing, or says why not. */
+int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint64_t vpn,
+		 enum access access, struct mmu_walk *walk, struct mmu_fault *fault,
+		 struct err *err);
+
+size_t derived_audit(const struct derived *d, struct mmu *mmu, FILE *out);
+
+#endif
