@@ -150,6 +150,18 @@ uint64_t sharing_scan(struct sharing *s, struct vm *vm, uint64_t n)
 	return scan_vm(s, s->vm[vm->id], n, &room);
 }
 
+/*
+ * A page that was given an id of its own is like no other, until it is written.
+ * So what looking it up costs is accounted, and nothing looked up.
+ */
+static bool settle_unique(struct sharing *s)
+{
+	s->stats.hashed++;
+	spend(s, &s->stats.hash_ns, s->opts.hash_time);
+	spend(s, &s->stats.probe_ns, s->opts.probe_time);
+	return false;
+}
+
 bool scan_settle(void *ctx, struct vm *vm, ppn_t ppn)
 {
 	struct sharing *s = ctx;
@@ -161,7 +173,9 @@ bool scan_settle(void *ctx, struct vm *vm, ppn_t ppn)
 	/* A page that did not change has had its chance: an equal one would have met its hint. */
 	if (!scan_worth_hashing(e) || page_name(s, vm->pmap, ppn))
 		return false;
-	if (s->scan->look) {
+	if (!s->scan->look && page_named(s, pte_mpn(e))) {
+		shared = settle_unique(s);
+	} else if (s->scan->look) {
 		shared = s->scan->look(s->scan_state, v, ppn);
 	} else {
 		s->stats.hashed++;

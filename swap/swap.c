@@ -315,6 +315,7 @@ static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access acces
 	mpn_t mpn;
 
 	(void)access;
+	area_fetch(&s->area, slot);
 	int rc = host_take_frame(s->host, pmap->vm, &mpn, err);
 	if (rc)
 		return rc;
