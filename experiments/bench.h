@@ -10,7 +10,10 @@
 #ifndef BALLAST_EXPERIMENTS_BENCH_H
 #define BALLAST_EXPERIMENTS_BENCH_H
 
+#include "experiments/bench_bare.h"
+
 #include "core/err.h"
+#include "traces/traces.h"
 
 #include <jansson.h>
 
@@ -27,7 +30,25 @@ struct bench {
 extern const struct bench benches[];
 
 int bench_replay(const struct bench_args *args, json_t *out, struct err *err);
+int bench_full(const struct bench_args *args, json_t *out, struct err *err);
 int bench_sharing(const struct bench_args *args, json_t *out, struct err *err);
+
+/* A trace in a file without a name, which goes when this process does. */
+struct bench_trace {
+	char path[64];
+	int fd;
+	uint32_t *ref; /* the same as bare references */
+	struct bare_trace bare;
+};
+
+/* Spools at most `most` references of the source, which is closed, in that format. */
+MUST_CHECK int bench_trace_make(struct source *source, const char *format, size_t most,
+				struct bench_trace *trace, struct err *err);
+void bench_trace_drop(struct bench_trace *trace);
+
+/* Runs a program to its end: what it printed, up to size - 1 bytes, and its CPU time. */
+MUST_CHECK int bench_program(char *const argv[], char *out, size_t size, uint64_t *cpu_ns,
+			     struct err *err);
 
 /*
  * Has the kernel's KSM share `pages` pages that fill() makes, `merges` of which

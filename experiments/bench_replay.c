@@ -29,15 +29,7 @@
 #define ZIPF_FRAMES (ZIPF_PAGES / 2)
 #define REAL_FRAMES 512
 
-/* A trace in a file without a name, which goes when this process does. */
-struct bench_trace {
-	char path[64];
-	int fd;
-	uint32_t *ref; /* the same as bare references */
-	struct bare_trace bare;
-};
-
-static void trace_drop(struct bench_trace *t)
+void bench_trace_drop(struct bench_trace *t)
 {
 	os_close(t->fd);
 	free(t->ref);
@@ -78,9 +70,8 @@ static int spool(struct source *source, const char *format, struct bench_trace *
 	return 0;
 }
 
-/* Spools at most `most` references; the source is closed. */
-static int trace_make(struct source *source, const char *format, size_t most, struct bench_trace *t,
-		      struct err *err)
+int bench_trace_make(struct source *source, const char *format, size_t most, struct bench_trace *t,
+		     struct err *err)
 {
 	*t = (struct bench_trace){.fd = -1, .ref = malloc(most * sizeof *t->ref)};
 	int rc = t->ref ? 0 : err_run(err, ENOMEM, "no memory for a bench of %zu references", most);
@@ -90,7 +81,7 @@ static int trace_make(struct source *source, const char *format, size_t most, st
 		rc = spool(source, format, t, err);
 	source_close(source);
 	if (rc) {
-		trace_drop(t);
+		bench_trace_drop(t);
 		return rc;
 	}
 	t->bare.ref = t->ref;
@@ -102,9 +93,7 @@ static int trace_make(struct source *source, const char *format, size_t most, st
 	return 0;
 }
 
-/* A program run to its end: what it printed, up to size - 1 bytes, and its CPU time. */
-static int run_program(char *const argv[], char *out, size_t size, uint64_t *cpu_ns,
-		       struct err *err)
+int bench_program(char *const argv[], char *out, size_t size, uint64_t *cpu_ns, struct err *err)
 {
 	struct rusage usage;
 	int to[2], status;
@@ -168,7 +157,7 @@ static int run_once(const struct bench_trace *t, const char *victim, uint32_t fr
 	snprintf(trace, sizeof trace, "vm.a.trace=%s", t->path);
 	snprintf(size, sizeof size, "host.frames=%u", frames);
 	snprintf(swap, sizeof swap, "swap.victim=%s", victim);
-	rc = run_program(argv, out, sizeof out, &f->whole_ns, err);
+	rc = bench_program(argv, out, sizeof out, &f->whole_ns, err);
 	if (rc)
 		return rc;
 	json_t *o = json_loads(out, 0, NULL);
@@ -318,7 +307,7 @@ static int add_peer(json_t *out, const char *peer, const struct bench_trace *t, 
 
 	int rc = source_open(t->path, NULL, &source, err);
 	if (rc == 0)
-		rc = trace_make(source, "oracleGeneral", 0, &oracle, err);
+		rc = bench_trace_make(source, "oracleGeneral", 0, &oracle, err);
 	if (rc)
 		return rc;
 	snprintf(size, sizeof size, "%u", frames);
@@ -329,7 +318,7 @@ static int add_peer(json_t *out, const char *peer, const struct bench_trace *t, 
 				"1",	      "--num-thread",
 				"1",	      NULL};
 		uint64_t ns;
-		rc = run_program(argv, text, sizeof text, &ns, err);
+		rc = bench_program(argv, text, sizeof text, &ns, err);
 		if (rc)
 			break;
 		json_t *row = json_object_get(out, algorithms[i][0]);
@@ -338,7 +327,7 @@ static int add_peer(json_t *out, const char *peer, const struct bench_trace *t, 
 		json_object_set_new(row, "peer_refs_per_cpu_second", json_real(rate(t, ns)));
 		json_object_set_new(row, "ratio_to_peer", json_real(ours / rate(t, ns)));
 	}
-	trace_drop(&oracle);
+	bench_trace_drop(&oracle);
 	return rc;
 }
 
@@ -357,7 +346,7 @@ static int bench_zipf(const struct bench_args *args, json_t *out, struct err *er
 	int rc = source_generate(&opts, &source, err);
 	opt_release(&gen_section, &opts);
 	if (rc == 0)
-		rc = trace_make(source, "bt-fixed", ZIPF_REFS, &t, err);
+		rc = bench_trace_make(source, "bt-fixed", ZIPF_REFS, &t, err);
 	if (rc)
 		return rc;
 	uint64_t bits_ns;
@@ -372,7 +361,7 @@ static int bench_zipf(const struct bench_args *args, json_t *out, struct err *er
 		rc = add_row(out, "lru", &t, "lru", ZIPF_FRAMES, bare_lru, err);
 	if (rc == 0 && args->peer)
 		rc = add_peer(out, args->peer, &t, ZIPF_FRAMES, err);
-	trace_drop(&t);
+	bench_trace_drop(&t);
 	return rc;
 }
 
@@ -387,11 +376,11 @@ static int bench_real(const char *name, json_t *out, struct err *err)
 	if (rc == 0)
 		rc = source_open(path, "u32", &source, err);
 	if (rc == 0)
-		rc = trace_make(source, "bt", 16 << 20, &t, err);
+		rc = bench_trace_make(source, "bt", 16 << 20, &t, err);
 	if (rc)
 		return rc;
 	rc = add_row(out, name, &t, "lru", REAL_FRAMES, bare_lru, err);
-	trace_drop(&t);
+	bench_trace_drop(&t);
 	return rc;
 }
 

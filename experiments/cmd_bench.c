@@ -9,6 +9,8 @@
 const struct bench benches[] = {
 	{"replay", "references replayed per CPU-second, against bare loops and a peer",
 	 bench_replay},
+	{"replay-full",
+	 "the same with everything on: four VMs, sharing, sampler, tax, reclaim loop", bench_full},
 	{"sharing", "pages shared per CPU-second, against hashing alone and the kernel's KSM",
 	 bench_sharing},
 	{NULL},

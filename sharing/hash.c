@@ -90,10 +90,3 @@ int page_name(struct sharing *s, struct pmap *pmap, ppn_t ppn)
 	*e = (*e & ~PTE_UNNAMED) | PTE_DIRTY;
 	return 0;
 }
-
-bool page_named(const struct sharing *s, mpn_t mpn)
-{
-	const struct machine *m = &s->host->machine;
-
-	return !m->bytes && id_of(m, mpn) - NAMES_FROM < s->names;
-}

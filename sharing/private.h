@@ -61,9 +61,6 @@ void page_fetch(const struct sharing *s, mpn_t mpn); /* prefetches the bytes */
 /* Where pages have no bytes: makes the frame's content id true. 0 or -ENOMEM. */
 MUST_CHECK int page_name(struct sharing *s, struct pmap *pmap, ppn_t ppn);
 
-/* Whether the frame's content id is one that page_name() gave. */
-bool page_named(const struct sharing *s, mpn_t mpn);
-
 /* share.c: the mechanism. Times are accounted by the caller's phase. */
 
 static inline struct share_vm *share_vm_of(const struct sharing *s, const struct pmap *pmap)

@@ -151,8 +151,9 @@ uint64_t sharing_scan(struct sharing *s, struct vm *vm, uint64_t n)
 }
 
 /*
- * A page that was given an id of its own is like no other, until it is written.
- * So what looking it up costs is accounted, and nothing looked up.
+ * A page without bytes, written with who knows what, is like no other: the
+ * scanner would give it an id of its own. So what looking it up costs is
+ * accounted, and nothing looked up.
  */
 static bool settle_unique(struct sharing *s)
 {
@@ -171,9 +172,9 @@ bool scan_settle(void *ctx, struct vm *vm, ppn_t ppn)
 	bool shared;
 
 	/* A page that did not change has had its chance: an equal one would have met its hint. */
-	if (!scan_worth_hashing(e) || page_name(s, vm->pmap, ppn))
+	if (!scan_worth_hashing(e))
 		return false;
-	if (!s->scan->look && page_named(s, pte_mpn(e))) {
+	if (!s->host->machine.bytes && (e & PTE_UNNAMED)) {
 		shared = settle_unique(s);
 	} else if (s->scan->look) {
 		shared = s->scan->look(s->scan_state, v, ppn);

@@ -84,13 +84,6 @@ MUST_CHECK int area_store(struct area *area, uint32_t slot, const struct machine
 MUST_CHECK int area_load(struct area *area, uint32_t slot, struct machine *m, mpn_t mpn,
 			 struct err *err);
 
-/* The slot will be loaded soon. */
-static inline __attribute__((always_inline)) void area_fetch(const struct area *area, uint32_t slot)
-{
-	if (area->ids)
-		__builtin_prefetch(&area->ids[slot]);
-}
-
 /* Neither bytes nor content ids exist: there is nothing to move. */
 static inline bool area_bare(const struct area *area, const struct machine *m)
 {

@@ -121,8 +121,17 @@ static int area_full(const struct swap *s, struct err *err)
 		       s->area.slots);
 }
 
-/* Writes the frame's page to some slot; on failure the page is as it was. */
-static int store(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
+/*
+ * Nothing to write or read: neither bytes nor content ids exist, or the page's
+ * id is void, and stays so whatever its frame or slot says.
+ */
+static inline bool contents_void(const struct swap *s, pte_t e)
+{
+	return area_bare(&s->area, &s->host->machine) | ((s->area.fd < 0) & !!(e & PTE_UNNAMED));
+}
+
+/* Writes the frame's page, whose entry is e, to some slot; on failure the page is as it was. */
+static int store(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, struct err *err)
 {
 	int rc = -EIO;
 
@@ -130,7 +139,7 @@ static int store(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
 		*slot = take_slot(s);
 		if (*slot == SLOT_NONE)
 			return area_full(s, err);
-		if (area_bare(&s->area, &s->host->machine))
+		if (contents_void(s, e))
 			return 0;
 		rc = area_store(&s->area, *slot, &s->host->machine, mpn, err);
 		if (rc == 0)
@@ -142,22 +151,22 @@ static int store(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
 }
 
 /* Finds the page a place of its own: it has none, or better ones are free. */
-static __attribute__((noinline)) int store_anew(struct swap *s, mpn_t mpn, uint32_t *slot,
+static __attribute__((noinline)) int store_anew(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot,
 						struct err *err)
 {
 	copy_drop(s, mpn);
-	return store(s, mpn, slot, err);
+	return store(s, mpn, e, slot, err);
 }
 
 /*
  * Writes a changed page over its old copy. That one is of no use any more, so
  * nothing is lost if this fails and the page goes elsewhere.
  */
-static int store_over(struct swap *s, mpn_t mpn, uint32_t *slot, struct err *err)
+static int store_over(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, struct err *err)
 {
 	if (area_store(&s->area, *slot, &s->host->machine, mpn, err) == 0)
 		return 0;
-	return store_anew(s, mpn, slot, err);
+	return store_anew(s, mpn, e, slot, err);
 }
 
 /*
@@ -171,15 +180,16 @@ static inline int evict(struct swap *s, mpn_t mpn, struct err *err)
 	struct swap_vm *stats = s->vm[f.vm];
 	uint32_t slot = s->copy[mpn.n] - 1; /* SLOT_NONE without a copy */
 	/* Bits and not branches: whether a page is dirty is as good as random. */
-	bool none = slot == SLOT_NONE, dirty = pmap_peek(pmap, (ppn_t){f.ppn}) & PTE_DIRTY;
+	pte_t e = pmap_peek(pmap, (ppn_t){f.ppn});
+	bool none = slot == SLOT_NONE, dirty = e & PTE_DIRTY;
 	bool write = none | dirty;
 	int rc = 0;
 
 	machine_freeze(&s->host->machine, mpn);
 	if (unlikely(none | (dirty & (s->area.empty != 0))))
-		rc = store_anew(s, mpn, &slot, err);
-	else if (write & !area_bare(&s->area, &s->host->machine))
-		rc = store_over(s, mpn, &slot, err);
+		rc = store_anew(s, mpn, e, &slot, err);
+	else if (write & !contents_void(s, e))
+		rc = store_over(s, mpn, e, &slot, err);
 	if (unlikely(rc))
 		return rc;
 	if (s->victim->unmapped)
@@ -217,7 +227,8 @@ static int evict_shared(struct swap *s, const struct vm *only, struct err *err)
 
 	if (!pmap || s->victim == &victim_none)
 		return -ENOENT;
-	int rc = store(s, pte_mpn(pmap_peek(pmap, ppn)), &slot, err);
+	pte_t e = pmap_peek(pmap, ppn);
+	int rc = store(s, pte_mpn(e), e, &slot, err);
 	if (rc)
 		return rc;
 	s->vm[pmap->vm->id]->writes++;
@@ -315,12 +326,11 @@ static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access acces
 	mpn_t mpn;
 
 	(void)access;
-	area_fetch(&s->area, slot);
 	int rc = host_take_frame(s->host, pmap->vm, &mpn, err);
 	if (rc)
 		return rc;
 	machine_aim(&s->host->machine, mpn, pmap->vm->id, ppn);
-	if (!area_bare(&s->area, &s->host->machine))
+	if (!contents_void(s, pmap_peek(pmap, ppn)))
 		rc = area_load(&s->area, slot, &s->host->machine, mpn, err);
 	if (unlikely(rc)) {
 		machine_untake(&s->host->machine, mpn);
