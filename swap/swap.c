@@ -123,11 +123,13 @@ static int area_full(const struct swap *s, struct err *err)
 
 /*
  * Nothing to write or read: neither bytes nor content ids exist, or the page's
- * id is void, and stays so whatever its frame or slot says.
+ * id is void and sharing is there, which goes by no id that is.
  */
 static inline bool contents_void(const struct swap *s, pte_t e)
 {
-	return area_bare(&s->area, &s->host->machine) | ((s->area.fd < 0) & !!(e & PTE_UNNAMED));
+	const bool is_void = (s->area.fd < 0) & !!(e & PTE_UNNAMED) & !!s->host->screen.settle;
+
+	return area_bare(&s->area, &s->host->machine) | is_void;
 }
 
 /* Writes the frame's page, whose entry is e, to some slot; on failure the page is as it was. */
