@@ -5,7 +5,9 @@
 #include "experiments/sweep.h"
 #include "experiments/sweep_array.h"
 #include "experiments/sweep_figure.h"
+#include "experiments/sweep_ready.h"
 #include "experiments/sweep_slurm.h"
+#include "experiments/sweep_tell.h"
 
 #include "core/file.h"
 #include "core/parse.h"
@@ -17,8 +19,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define POINTS_SHOWN   60
-#define FAILURES_SHOWN 20
+#define POINTS_SHOWN 60
 
 enum { KEY_PARTITION = 256, KEY_TIME, KEY_ARRAY_SIZE, KEY_TASK }; /* options of no letter */
 
@@ -29,7 +30,8 @@ struct sweep_args {
 	const char *pareto_text;
 	struct pareto pareto;
 	size_t shown, workers; /* shown: metrics; the rest are the Pareto front's */
-	bool json, dry, slurm;
+	bool json, dry, slurm, list;
+	struct ready ready; /* of @NAME */
 	struct slurm_opts cluster;
 	const char *task;
 	struct err err; /* of an option's value */
@@ -147,13 +149,16 @@ static error_t parse_sweep(int key, char *arg, struct argp_state *state)
 	case 'j':
 		a->json = true;
 		return 0;
+	case 'l':
+		a->list = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (a->plan.job)
 			return cmd_usage(state, "one job at a time; what is '%s'?", arg);
 		a->plan.job = arg;
 		return 0;
 	case ARGP_KEY_END:
-		if (!a->plan.job && !a->choice.resume && !a->task)
+		if (!a->plan.job && !a->choice.resume && !a->task && !a->list)
 			return cmd_usage(state, "which job file?");
 		return 0;
 	default:
@@ -178,6 +183,7 @@ static const struct argp_option sweep_options[] = {
 	{"pareto", 'p', "A,B", 0,
 	 "Draw two metrics against each other; a '+' before one that is better the larger", 0},
 	{"dry-run", 'd', NULL, 0, "Show what would run, and run nothing", 0},
+	{"list", 'l', NULL, 0, "Name the sweeps that come with the program, and run none", 0},
 	{"json", 'j', NULL, 0, "Print one JSON object", 0},
 	{"slurm", 'S', NULL, 0, "Run as a Slurm job array; --jobs is then the workers of a task",
 	 1},
@@ -192,14 +198,16 @@ static const struct argp_option sweep_options[] = {
 static const struct argp sweep_argp = {
 	.options = sweep_options,
 	.parser = parse_sweep,
-	.args_doc = "JOB",
-	.doc = "Runs a job at every point of a grid and shows what comes of it."
+	.args_doc = "JOB|@NAME",
+	.doc = "Runs a job at every point of a grid, or a sweep that comes with the program, and "
+	       "shows what comes of it."
 	       "\vResults are in DIR/results.sqlite as they come; a sweep that was stopped, by "
 	       "whatever, goes on with --resume. A run that fails is recorded and stops no other; "
 	       "the exit code is then 1.\n\n"
 	       "Example:\n"
 	       "  ballast sweep experiments/jobs/replay.job -s vm.a.trace=web.bt \\\n"
-	       "      --vary swap.victim=lru,clock,fifo --vary host.memory=2mb:16mb:2mb",
+	       "      --vary swap.victim=lru,clock,fifo --vary host.memory=2mb:16mb:2mb\n"
+	       "  ballast sweep @overcommit -o overcommit",
 };
 
 static void print_plan(const struct plan *plan, const struct sweep_args *a)
@@ -245,97 +253,6 @@ static int dry_run(const struct sweep_args *a, const struct plan *plan)
 		print_plan(plan, a);
 	}
 	return 0;
-}
-
-struct failures {
-	const struct plan *plan;
-	json_t *json;
-	uint64_t shown, all;
-};
-
-static int tell_failure(void *arg, const struct record *row, struct err *err)
-{
-	struct failures *f = arg;
-	char point[300];
-
-	(void)err;
-	if (!row->failed)
-		return 0;
-	plan_point_text(f->plan, plan_point(f->plan, row->run), point, sizeof point);
-	f->all++;
-	if (f->shown < FAILURES_SHOWN) {
-		f->shown++;
-		fprintf(stderr, "ballast: run %llu (%s seed %u) failed: %s\n",
-			(unsigned long long)row->run, point, plan_seed(f->plan, row->run),
-			row->error);
-	}
-	json_array_append_new(
-		f->json, json_pack("{s:I, s:o, s:i, s:s}", "run", (json_int_t)row->run, "point",
-				   plan_point_json(f->plan, plan_point(f->plan, row->run)), "seed",
-				   (int)plan_seed(f->plan, row->run), "error", row->error));
-	return 0;
-}
-
-/* Names each run that failed; the rest is done. */
-static int tell_failures(struct sweep *s, json_t *all, struct err *err)
-{
-	struct failures f = {.plan = s->plan, .json = all};
-	int rc = sweep_db_each(s->db, false, tell_failure, &f, err);
-
-	if (rc == 0 && f.all > f.shown)
-		fprintf(stderr,
-			"ballast: and %llu more; sqlite3 %s/results.sqlite \"select * from "
-			"runs where state = 'failed'\" lists them\n",
-			(unsigned long long)(f.all - f.shown), s->dir);
-	return rc;
-}
-
-static void print_results(const struct sweep_args *a, const struct sweep *s,
-			  const struct table *table, const json_t *files)
-{
-	table_print(table, POINTS_SHOWN);
-	printf("%llu runs done, %llu failed: %s/results.sqlite, %s/points.csv\n",
-	       (unsigned long long)table->done, (unsigned long long)table->failed, s->dir, s->dir);
-	for (size_t i = 2; i < json_array_size(files); i += 4)
-		printf("%s/%s\n", a->choice.dir, json_string_value(json_array_get(files, i)));
-}
-
-static int draw(const struct sweep_args *a, const struct table *table, json_t *files,
-		struct err *err)
-{
-	int rc = figure_metrics(table, a->shown, a->choice.dir, files, err);
-
-	if (rc == 0 && a->pareto_text)
-		rc = figure_pareto(table, &a->pareto, a->choice.dir, files, err);
-	return rc;
-}
-
-/* Without a gnuplot the rest is there all the same. */
-static int tell_results(const struct sweep_args *a, struct sweep *s, struct err *err)
-{
-	json_t *failures = json_array(), *files = json_array();
-	struct table table;
-
-	int rc = table_load(s->db, s->plan, &a->metrics, &table, err);
-	if (rc == 0) {
-		rc = table_csv(&table, s->dir, err);
-		if (rc == 0)
-			rc = tell_failures(s, failures, err);
-		int drawn = rc ? 0 : draw(a, &table, files, err);
-		if (rc == 0 && a->json)
-			print_json(json_pack("{s:s, s:I, s:I, s:I, s:O, s:o, s:O}", "dir", s->dir,
-					     "runs", (json_int_t)s->plan->runs, "done",
-					     (json_int_t)table.done, "failed",
-					     (json_int_t)table.failed, "failures", failures,
-					     "points", table_json(&table), "files", files));
-		else if (rc == 0)
-			print_results(a, s, &table, files);
-		rc = rc ? rc : drawn;
-		table_release(&table);
-	}
-	json_decref(failures);
-	json_decref(files);
-	return rc;
 }
 
 /* The signals that stop a sweep, as a descriptor. */
@@ -400,12 +317,40 @@ static int sweep(struct sweep_args *a, struct plan *plan, struct err *err)
 	s.n_metrics = a->metrics.n;
 	rc = go(a, &s, err);
 	if (rc == 0)
-		rc = tell_results(a, &s, err);
+		rc = sweep_tell(
+			&s,
+			&(struct sweep_telling){.metrics = &a->metrics,
+						.shown = a->shown,
+						.pareto = a->pareto_text ? &a->pareto : NULL,
+						.json = a->json,
+						.question = a->ready.question,
+						.answer = a->ready.answer},
+			err);
 	if (rc == 0 && s.failed)
 		rc = err_run(err, EIO, "%llu of %llu runs failed", (unsigned long long)s.failed,
 			     (unsigned long long)s.plan->runs);
 	sweep_close(&s);
 	return rc;
+}
+
+static int list(const struct sweep_args *a, struct err *err)
+{
+	json_t *all = ready_all(err);
+
+	if (!all)
+		return -EIO;
+	if (a->json) {
+		print_json(all);
+		return 0;
+	}
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		const json_t *o = json_array_get(all, i);
+		printf("@%-14s %s\n", json_string_value(json_object_get(o, "name")),
+		       json_string_value(json_object_get(o, "question")));
+		printf("%16s%s\n", "", json_string_value(json_object_get(o, "answer")));
+	}
+	json_decref(all);
+	return 0;
 }
 
 /* What Slurm starts: which part it is, the environment says. */
@@ -446,11 +391,29 @@ static int run_command(struct sweep_args *a, struct err *err)
 	return rc;
 }
 
+/* What was left out comes from a ready sweep, or is the default. */
+static int prepare(struct sweep_args *a, struct err *err)
+{
+	int rc = 0;
+
+	if (a->plan.job && *a->plan.job == '@')
+		rc = ready_find(a->plan.job + 1, &a->plan, &a->metrics, &a->ready, err);
+	if (a->plan.seeds == 0)
+		a->plan.seeds = 1;
+	if (a->metrics.n == 0)
+		metrics_default(&a->metrics);
+	a->shown = a->metrics.n;
+	if (!a->pareto_text)
+		a->pareto_text = a->ready.pareto;
+	if (rc == 0 && a->pareto_text)
+		rc = pareto_parse(a->pareto_text, &a->metrics, &a->pareto, err);
+	return rc;
+}
+
 int cmd_sweep(int argc, char **argv)
 {
 	const char **words = calloc(3 * (size_t)argc, sizeof *words);
-	struct sweep_args a = {
-		.plan = {.seeds = 1}, .choice = {.dir = "sweep"}, .cluster = {.array_size = 1000}};
+	struct sweep_args a = {.choice = {.dir = "sweep"}, .cluster = {.array_size = 1000}};
 	struct err err = {0};
 
 	if (!words) {
@@ -462,14 +425,11 @@ int cmd_sweep(int argc, char **argv)
 	a.plan.pin = words + 2 * argc;
 	int rc = cmd_parse(&sweep_argp, argc, argv, &a);
 	if (rc == 0) {
-		if (a.metrics.n == 0)
-			metrics_default(&a.metrics);
-		a.shown = a.metrics.n;
-		if (a.pareto_text)
-			rc = pareto_parse(a.pareto_text, &a.metrics, &a.pareto, &err);
-		if (rc == 0)
+		rc = a.list ? list(&a, &err) : prepare(&a, &err);
+		if (rc == 0 && !a.list)
 			rc = run_command(&a, &err);
 		rc = rc ? cmd_fail(&err) : 0;
+		ready_release(&a.ready);
 	}
 	free(words);
 	return rc;

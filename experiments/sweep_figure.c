@@ -27,7 +27,7 @@ static const struct axis *axis_of(const struct figure *f, size_t a)
 /* "key=value, key=value" of the p-th panel; "" where there is one panel. */
 static void panel_text(const struct figure *f, size_t p, char *buf, size_t size)
 {
-	size_t used = 0, index[PLAN_AXES_MAX];
+	size_t used = 0, index[PLAN_AXES_MAX] = {0};
 
 	buf[0] = '\0';
 	for (size_t i = f->shape.panel_axes; i-- > 0;) {

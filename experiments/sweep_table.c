@@ -106,8 +106,8 @@ static void csv_row(FILE *out, const struct table *t, uint64_t point)
 	for (size_t a = 0; a < t->plan->axes; a++) {
 		const struct axis *axis = &t->plan->axis[a];
 		size_t i = plan_index(t->plan, point, a);
-		if (axis_numeric(axis))
-			fprintf(out, "%.17g,", axis->number[i]);
+		if (axis_numeric(axis) && axis->type != OPT_REAL)
+			fprintf(out, "%.0f,", axis->number[i]);
 		else
 			fprintf(out, strchr(axis->text[i], ',') ? "\"%s\"," : "%s,", axis->text[i]);
 	}

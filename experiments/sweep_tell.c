@@ -1,0 +1,108 @@
+#include "experiments/sweep_tell.h"
+
+#include <stdio.h>
+
+#define POINTS_SHOWN   60
+#define FAILURES_SHOWN 20
+
+static void print_json(json_t *o)
+{
+	json_dumpf(o, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(o);
+}
+
+struct failures {
+	const struct plan *plan;
+	json_t *json;
+	uint64_t shown, all;
+};
+
+static int tell_failure(void *arg, const struct record *row, struct err *err)
+{
+	struct failures *f = arg;
+	char point[300];
+
+	(void)err;
+	if (!row->failed)
+		return 0;
+	plan_point_text(f->plan, plan_point(f->plan, row->run), point, sizeof point);
+	f->all++;
+	if (f->shown < FAILURES_SHOWN) {
+		f->shown++;
+		fprintf(stderr, "ballast: run %llu (%s seed %u) failed: %s\n",
+			(unsigned long long)row->run, point, plan_seed(f->plan, row->run),
+			row->error);
+	}
+	json_array_append_new(
+		f->json, json_pack("{s:I, s:o, s:i, s:s}", "run", (json_int_t)row->run, "point",
+				   plan_point_json(f->plan, plan_point(f->plan, row->run)), "seed",
+				   (int)plan_seed(f->plan, row->run), "error", row->error));
+	return 0;
+}
+
+/* Names each run that failed; the rest is done. */
+static int tell_failures(struct sweep *s, json_t *all, struct err *err)
+{
+	struct failures f = {.plan = s->plan, .json = all};
+	int rc = sweep_db_each(s->db, false, tell_failure, &f, err);
+
+	if (rc == 0 && f.all > f.shown)
+		fprintf(stderr,
+			"ballast: and %llu more; sqlite3 %s/results.sqlite \"select * from "
+			"runs where state = 'failed'\" lists them\n",
+			(unsigned long long)(f.all - f.shown), s->dir);
+	return rc;
+}
+
+static void print_results(const struct sweep_telling *a, const struct sweep *s,
+			  const struct table *table, const json_t *files)
+{
+	table_print(table, POINTS_SHOWN);
+	printf("%llu runs done, %llu failed: %s/results.sqlite, %s/points.csv\n",
+	       (unsigned long long)table->done, (unsigned long long)table->failed, s->dir, s->dir);
+	if (a->question)
+		printf("Question: %s\n", a->question);
+	if (a->answer)
+		printf("Answer, as found with its own axes and seeds: %s\n", a->answer);
+	for (size_t i = 2; i < json_array_size(files); i += 4)
+		printf("%s/%s\n", s->dir, json_string_value(json_array_get(files, i)));
+}
+
+static int draw(const struct sweep *s, const struct sweep_telling *a, const struct table *table,
+		json_t *files, struct err *err)
+{
+	int rc = figure_metrics(table, a->shown, s->dir, files, err);
+
+	if (rc == 0 && a->pareto)
+		rc = figure_pareto(table, a->pareto, s->dir, files, err);
+	return rc;
+}
+
+/* Without a gnuplot the rest is there all the same. */
+int sweep_tell(struct sweep *s, const struct sweep_telling *a, struct err *err)
+{
+	json_t *failures = json_array(), *files = json_array();
+	struct table table;
+
+	int rc = table_load(s->db, s->plan, a->metrics, &table, err);
+	if (rc == 0) {
+		rc = table_csv(&table, s->dir, err);
+		if (rc == 0)
+			rc = tell_failures(s, failures, err);
+		int drawn = rc ? 0 : draw(s, a, &table, files, err);
+		if (rc == 0 && a->json)
+			print_json(json_pack("{s:s, s:I, s:I, s:I, s:O, s:o, s:O}", "dir", s->dir,
+					     "runs", (json_int_t)s->plan->runs, "done",
+					     (json_int_t)table.done, "failed",
+					     (json_int_t)table.failed, "failures", failures,
+					     "points", table_json(&table), "files", files));
+		else if (rc == 0)
+			print_results(a, s, &table, files);
+		rc = rc ? rc : drawn;
+		table_release(&table);
+	}
+	json_decref(failures);
+	json_decref(files);
+	return rc;
+}

@@ -1,0 +1,64 @@
+#!/bin/sh
+# The sweeps that come with the program: each plan is good, each job runs, and what
+# the answers say of an order holds with seeds of their own.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+ballast=$PWD/build/ballast
+[ "${BUILD:-build}" = build ] || {
+	echo "skipped: many runs; sweep.sh and compare.sh drive the same code"
+	exit 77
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+cd "$work" || exit 1
+bad=0
+
+fail() {
+	echo "$*"
+	bad=1
+}
+
+# mean FILE COLUMN WORD..: a metric's mean in the row of points.csv that begins so.
+mean() {
+	awk -F, -v column="$2" -v want="$3" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == column " mean") c = i }
+		index($0, want) == 1 { print $c }' "$1/points.csv"
+}
+
+# more A B WHAT
+more() {
+	awk "BEGIN { exit !($1 > $2) }" || fail "$3: $1 is not more than $2"
+}
+
+"$ballast" sweep --list | sed -n 's/^@\([a-z-]*\) .*?$/\1/p' >names
+[ "$(wc -l <names)" -ge 7 ] || fail "--list: $("$ballast" sweep --list)"
+while read -r name; do
+	"$ballast" sweep "@$name" --dry-run >plan 2>err </dev/null || fail "@$name: $(cat err)"
+	grep -q '^axis ' plan || fail "@$name varies nothing"
+	"$ballast" sweep --list --json | grep -A 40 "\"name\": \"$name\"" | grep -m 1 '"answer": ' | grep -q '"answer": "[A-Z0-9s]' ||
+		fail "@$name has no answer"
+done <names
+
+"$ballast" sweep @tax-rate --seeds 3 --vary tax.rate=0,0.5,0.99 -o tax >out 2>err || fail "$(cat err)"
+more "$(mean tax vm.idle.held 0,)" "$(mean tax vm.idle.held 0.5,)" "the idle VM, untaxed"
+more "$(mean tax vm.idle.held 0.5,)" "$(mean tax vm.idle.held 0.99,)" "the idle VM at half the tax"
+more "$(mean tax vm.active.held 0.99,)" "$(mean tax vm.active.held 0,)" "the other, taxed"
+grep -q '^Question: How much does a VM that idles keep' out && grep -q '^Answer' out || fail "$(cat out)"
+
+"$ballast" sweep @overcommit --seeds 2 --vary host.frames=60000,24000 --vary swap.victim=random,clock \
+	-s gen.work.refs=300k -s gen.work2.refs=300k -s gen.work3.refs=300k -s gen.work4.refs=300k \
+	-o over >out 2>err || fail "$(cat err)"
+more "$(mean over 'vm.*.faults' 24000,random)" "$(mean over 'vm.*.faults' 24000,clock)" "random at 2.5"
+more "$(mean over host.time_ns 24000,clock)" "$(mean over host.time_ns 60000,clock)" "2.5 against 1.0"
+
+"$ballast" sweep @scan-rate --seeds 1 --vary share.rate_vm=10 --vary share.scan=random,sequential \
+	-o scan >out 2>err || fail "$(cat err)"
+more "$(mean scan host.share_saved/host.frames 10,sequential)" \
+	"$(mean scan host.share_saved/host.frames 10,random)" "a scan in order"
+
+"$ballast" sweep @samples --seeds 4 --vary sample.pages=10,1000 --vary sample.period=30s -o samples \
+	>out 2>err || fail "$(cat err)"
+awk -F, '$1 == 1000 && !($4 > 0.95 && $4 < 1.05) { print "1,000 samples: " $4; exit 1 }' samples/points.csv || bad=1
+"$ballast" sweep @victms 2>err
+[ $? = 2 ] && grep -q "did you mean '@victims'" err || fail "a wrong name: $(cat err)"
+exit $bad
