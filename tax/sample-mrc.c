@@ -12,7 +12,7 @@
  * Touches are seen as faults, and a page that was touched is waited for again
  * from the next tick on: of its touches within a tick one counts, which hides
  * only reuses that any memory worth the name would catch. The counts lose the
- * part sample.fast each period; the curve is of misses per period. Active is the
+ * part mrc_fade each period; the curve is of misses per period. Active is the
  * least memory at which it is flat: all but mrc_flat of the reuses would hit.
  */
 #include "tax/sample_private.h"
@@ -148,7 +148,7 @@ static void draw_curve(struct probe *p)
 static void fade(struct probe *p)
 {
 	struct mrc *m = p->state;
-	uint64_t gain = (uint64_t)(p->opts->fast * (1 << GAIN_BITS));
+	uint64_t gain = (uint64_t)(p->opts->mrc_fade * (1 << GAIN_BITS));
 
 	for (uint32_t i = 0; i <= BINS; i++)
 		m->reuse[i] -= (m->reuse[i] >> GAIN_BITS) * gain;

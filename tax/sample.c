@@ -21,8 +21,7 @@ static const struct opt sample_options[] = {
 	{"slow", OPT_REAL, SAMPLE(slow), "25%", 0.001, 1, NULL,
 	 "esx: gain of the slow moving average", .live = true},
 	{"fast", OPT_REAL, SAMPLE(fast), "75%", 0.001, 1, NULL,
-	 "esx: gain of the fast moving average; mrc: part of its counts lost each period",
-	 .live = true},
+	 "esx: gain of the fast moving average", .live = true},
 	{"mrc_pages", OPT_INT, SAMPLE(mrc_pages), "1024", 16, 65536, NULL,
 	 "mrc: pages tracked at most, the same by hash all the time"},
 	{"mrc_tick", OPT_TIME, SAMPLE(mrc_tick), "1s", 1000, 1e15, NULL,
@@ -31,6 +30,9 @@ static const struct opt sample_options[] = {
 	 "mrc: the curve is flat, and the pages to there active, where only this part of the "
 	 "reuses "
 	 "still misses",
+	 .live = true},
+	{"mrc_fade", OPT_REAL, SAMPLE(mrc_fade), "100%", 0.001, 1, NULL,
+	 "mrc: part of its counts lost each period; with all the curve is of the last one alone",
 	 .live = true},
 	{"truth", OPT_BOOL, SAMPLE(truth), "off", 0, 0, NULL,
 	 "count the distinct pages touched in the last period too, free of charge (touched)"},

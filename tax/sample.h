@@ -31,10 +31,11 @@ struct sample_opts {
 	const struct policy *sampler; /* of samplers[] */
 	uint64_t period;	      /* ns */
 	int64_t pages;		      /* esx: sampled per period */
-	double slow, fast;	      /* esx: gains of the moving averages; mrc: fast */
+	double slow, fast;	      /* esx: gains of the moving averages */
 	int64_t mrc_pages;	      /* mrc: tracked at most */
 	uint64_t mrc_tick;	      /* mrc: ns between two looks at a page */
 	double mrc_flat;	      /* mrc: what the curve may still fall where it is flat */
+	double mrc_fade;	      /* mrc: part of its counts lost each period */
 	bool truth;		      /* run exact beside the sampler */
 	uint64_t slice;		      /* exact: ns by which its window moves */
 	uint64_t invalidate_time, fault_time, harvest_time; /* ns a page */

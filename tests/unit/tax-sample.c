@@ -270,7 +270,6 @@ static void mrc_is_exact_where_all_is_tracked(void)
 
 	rng_init(&rng, test_seed(4), "mrc", 0);
 	o.mrc_pages = PAGES;
-	o.fast = 1; /* one period is not mixed with those before */
 	bench_open(&b, &o, PAGES);
 	bench_start(&b, 1);
 	for (int t = 0; t < TICKS; t++) {
@@ -305,6 +304,30 @@ static void mrc_is_exact_where_all_is_tracked(void)
 			flat = i;
 	}
 	CU_ASSERT_EQUAL(active(&b), 2 * flat);
+	bench_close(&b);
+}
+
+/* Ten pages each tick of a period: 10 first touches, 290 reuses; then nothing. */
+static void mrc_fades(void)
+{
+	struct sample_opts o = options(&sampler_mrc);
+	struct bench b;
+
+	o.mrc_pages = 128;
+	o.mrc_fade = 0.5;
+	bench_open(&b, &o, 128);
+	bench_start(&b, 1);
+	for (int t = 0; t < 30; t++) {
+		touch_range(&b, 0, 10);
+		tick(&b);
+	}
+	CU_ASSERT_EQUAL(b.vm->curve->misses[0], 300);
+	CU_ASSERT_EQUAL(b.vm->curve->misses[64], 10);
+	for (int t = 0; t < 30; t++)
+		tick(&b);
+	CU_ASSERT_EQUAL(b.vm->curve->misses[0], 100); /* (300 / 2 + 0) / (1 / 2 + 1) */
+	CU_ASSERT_EQUAL(b.vm->curve->misses[64], 3);
+	CU_ASSERT_EQUAL(active(&b), 10);
 	bench_close(&b);
 }
 
@@ -520,6 +543,7 @@ TESTS("tax/sample", {"esx: averages", esx_averages}, {"esx: other options", esx_
       {"esx: absent pages", esx_counts_touches_of_absent_pages},
       {"esx: even draws", esx_draws_evenly}, {"esx: standard error", esx_standard_error},
       {"exact", exact_is_exact}, {"mrc: all tracked", mrc_is_exact_where_all_is_tracked},
-      {"mrc: a loop", mrc_finds_a_loop}, {"abit", abit_counts_the_period}, {"none", nobody_looks},
+      {"mrc: fading", mrc_fades}, {"mrc: a loop", mrc_finds_a_loop},
+      {"abit", abit_counts_the_period}, {"none", nobody_looks},
       {"options", options_that_contradict}, {"liars", liars_gain_nothing},
       {"failed VMs", failed_vms_are_left_alone})
