@@ -74,6 +74,7 @@ struct load_opts {
 	uint64_t active;    /* bytes of them that it uses again and again */
 	uint64_t period;    /* ns between looks at them */
 	double write_ratio;
+	double alpha;
 	char **schedule; /* TIME:SIZE */
 	char *trace;
 	char *format;

@@ -1,8 +1,11 @@
 /*
- * Workloads without files. idle: a process that holds memory and goes through
- * part of it, like what runs in the background of any system. toucher: one that
- * goes through as much as its schedule says, again and again, and gives back
- * what it no longer touches (Waldspurger 2002, section 5.4).
+ * Workloads of one process without files. idle: holds memory and goes through
+ * part of it, like what runs in the background of any system; a schedule
+ * changes the part. database: the same with a pool whose pages are read from
+ * its disk before their first use, past the page cache; the schedule is that of
+ * its queries. toucher: goes through as much as its schedule says, again and
+ * again, and gives back what it no longer touches (Waldspurger 2002, section
+ * 5.4).
  */
 #include "traces/guest_private.h"
 
@@ -18,16 +21,22 @@ struct toucher {
 	size_t steps, at;
 	uint64_t start_ns, end_ns, period_ns, pass_ns; /* pass: when this one began */
 	uint64_t held, active;			       /* pages */
+	uint64_t filling;			       /* pages that it is to have by now */
 	uint64_t next;				       /* the page that this pass is at */
 	uint64_t grown;				       /* pages that were written once */
 	uint32_t write_below;			       /* of 2^32 */
+	bool keeps;				       /* what it has, whatever is active */
+	uint32_t read;				       /* pages of a request to the disk, or 0 */
+	uint64_t extent;			       /* where its data lies there */
+	uint64_t page_ns;			       /* of the processor for a page used */
 };
 
 /* Goes to the next step of the schedule that is due. */
 static void resize(struct toucher *t)
 {
 	while (t->at < t->steps && gos_now(t->proc->g) >= t->start_ns + t->step[t->at].at_ns) {
-		t->held = t->active = t->step[t->at++].pages;
+		t->active = t->step[t->at++].pages;
+		t->held = t->keeps ? max_u64(t->held, t->active) : t->active;
 		if (t->held < t->grown) {
 			proc_unmap(t->proc, t->held, t->grown - t->held);
 			t->grown = t->held;
@@ -35,6 +44,20 @@ static void resize(struct toucher *t)
 		t->next = 0;
 		t->pass_ns = gos_now(t->proc->g);
 	}
+}
+
+/* The pool's next pages come from the disk, in a request. */
+static int fill(struct toucher *t)
+{
+	struct gos *g = t->proc->g;
+	uint64_t n = min_u64(t->read, t->filling - t->grown);
+	int rc = 0;
+
+	gos_wait(g, disk_io(g, t->extent + t->grown, (uint32_t)n, ACCESS_READ));
+	g->stats.bytes += n << PAGE_SHIFT;
+	for (; rc == 0 && n > 0; n--)
+		rc = proc_touch(t->proc, t->grown++, ACCESS_WRITE);
+	return rc;
 }
 
 /* Touches the next batch: first everything once, for memory; then what is in use. */
@@ -45,10 +68,13 @@ static int touch_batch(struct toucher *t)
 	int rc = 0;
 
 	for (int i = 0; rc == 0 && i < BATCH && g->wait_ns <= gos_now(g); i++) {
-		if (t->grown < t->held) {
+		if (t->grown < t->filling && t->read) {
+			rc = fill(t);
+		} else if (t->grown < t->filling) {
 			rc = proc_touch(p, t->grown++, ACCESS_WRITE);
 		} else if (t->next < t->active) {
 			bool write = (uint32_t)rng_u64(&t->rng) < t->write_below;
+			gos_charge(g, t->page_ns);
 			rc = proc_touch(p, t->next++, write ? ACCESS_WRITE : ACCESS_READ);
 		} else {
 			break;
@@ -67,11 +93,12 @@ static int run(struct gos *g, struct gtask *task)
 		return TASK_DONE;
 	}
 	resize(t);
+	t->filling = t->read ? max_u64(t->grown, t->active) : t->held;
 	int rc = touch_batch(t);
 	if (rc)
 		return rc;
 	g->stats.ops++;
-	if (t->grown >= t->held && t->next >= t->active) {
+	if (t->grown >= t->filling && t->next >= t->active) {
 		t->next = 0;
 		t->pass_ns = max_u64(t->pass_ns + t->period_ns, gos_now(g));
 		task->wake_ns = t->pass_ns;
@@ -103,9 +130,23 @@ static int idle_start(void *state, struct gos *g, const struct load_opts *o, uin
 {
 	struct toucher *t = state;
 
+	int rc = o->schedule ? load_schedule(g, o->schedule, &t->step, &t->steps) : 0;
+
 	t->held = load_pages(o->memory);
 	t->active = min_u64(load_pages(o->active), t->held);
-	return start(t, g, o, stream);
+	t->keeps = true;
+	return rc ? rc : start(t, g, o, stream);
+}
+
+static int database_start(void *state, struct gos *g, const struct load_opts *o, uint64_t stream)
+{
+	struct toucher *t = state;
+
+	t->read = (uint32_t)load_pages(o->request);
+	t->page_ns = o->page_time;
+	t->extent = g->extent_next;
+	g->extent_next += UINT64_C(1) << 32; /* as large as it may get */
+	return idle_start(state, g, o, stream);
 }
 
 static int toucher_start(void *state, struct gos *g, const struct load_opts *o, uint64_t stream)
@@ -125,6 +166,15 @@ const struct guest_load load_idle = {
 	.policy = {"idle", "holds memory and goes through part of it once a period"},
 	.size = sizeof(struct toucher),
 	.start = idle_start,
+	.stop = stop,
+};
+
+const struct guest_load load_database = {
+	.policy = {"database",
+		   "a pool filled from the disk, of which queries use as much as scheduled"},
+	.size = sizeof(struct toucher),
+	.start = database_start,
+	.stop = stop,
 };
 
 const struct guest_load load_toucher = {

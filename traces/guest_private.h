@@ -384,6 +384,7 @@ struct load_step {
 
 MUST_CHECK int load_schedule(struct gos *g, char *const *list, struct load_step **steps, size_t *n);
 
-extern const struct guest_load load_idle, load_toucher, load_dbench;
+extern const struct guest_load load_idle, load_toucher, load_database, load_dbench, load_webserver,
+	load_build, load_trace;
 
 #endif
