@@ -11,6 +11,8 @@ const struct bench benches[] = {
 	 bench_replay},
 	{"replay-full",
 	 "the same with everything on: four VMs, sharing, sampler, tax, reclaim loop", bench_full},
+	{"guest", "references through the guest operating system, against the flat replay",
+	 bench_guest},
 	{"sharing", "pages shared per CPU-second, against hashing alone and the kernel's KSM",
 	 bench_sharing},
 	{NULL},
