@@ -23,6 +23,8 @@ const struct experiment experiments[] = {
 	 esx_fig5_run},
 	{"esx-fig6", "active memory by sampling under a toucher, against the paper's Fig. 6",
 	 esx_fig6_run},
+	{"double-paging", "pages paged twice, by balloon, random and LRU paging below a guest",
+	 double_paging_run},
 	{"sharing-scan", "memory reclaimed by every scan policy, for the CPU time that it takes",
 	 sharing_scan_run},
 	{"esx-ioremap", "copies for devices, with and without remapping pages to low memory",

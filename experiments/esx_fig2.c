@@ -11,14 +11,12 @@
  */
 #include "experiments/experiment.h"
 
-#include "experiments/datadir.h"
 #include "experiments/expect.h"
-#include "experiments/kinds.h"
 #include "experiments/outdir.h"
 #include "experiments/paper.h"
 #include "experiments/parallel.h"
 #include "experiments/plot.h"
-#include "experiments/run.h"
+#include "experiments/trial.h"
 
 #include <errno.h>
 #include <math.h>
@@ -56,7 +54,7 @@ struct setting {
 };
 
 struct measured {
-	double mb_s, balloon_mb, swapped;
+	double mb_s, balloon_mb;
 };
 
 struct fig2 {
@@ -72,75 +70,48 @@ static uint32_t size_mb(size_t i)
 	return 128 + 32 * (uint32_t)i;
 }
 
-static void write_setting(const struct setting *s, FILE *out)
+/* What the setting adds to base.job. */
+static void format_setting(const struct setting *s, char *buf, size_t size)
 {
-	fprintf(out, "guest { disk_seek = %.0fns %s }\n", s->seek_ns, sized_options[s->sized]);
-	fprintf(out, "workload clients { page_time = %.0fns seed = %d }\n", s->page_ns, s->seed);
-	fprintf(out, "vm a { os = linux memory = %umb overhead = 0 workload = clients }\n",
-		s->size_mb);
+	int n = snprintf(buf, size,
+			 "guest { disk_seek = %.0fns %s }\n"
+			 "workload clients { page_time = %.0fns seed = %d }\n"
+			 "vm a { os = linux memory = %umb overhead = 0 workload = clients }\n",
+			 s->seek_ns, sized_options[s->sized], s->page_ns, s->seed, s->size_mb);
 	if (s->left_mb == s->size_mb)
 		return;
 	uint32_t kb = (FRAMES - AIMED - (s->left_mb << (20 - PAGE_SHIFT))) * (PAGE_SIZE / 1024);
-	fputs("workload quiet { kind = idle memory = 4kb active = 4kb duration = 300s }\n", out);
-	fprintf(out, "vm b { os = windows memory = %ukb min = %ukb overhead = 0 ", kb, kb);
-	fputs("balloon = off workload = quiet }\nat 30s { add = b }\n", out);
+	snprintf(buf + n, size - (size_t)n,
+		 "workload quiet { kind = idle memory = 4kb active = 4kb duration = 300s }\n"
+		 "vm b { os = windows memory = %ukb min = %ukb overhead = 0 balloon = off "
+		 "workload = quiet }\nat 30s { add = b }\n",
+		 kb, kb);
 }
 
-static int make_job(const struct setting *s, struct job **out, struct err *err)
+static int make_job(const struct setting *s, struct job **job, struct err *err)
 {
-	char path[PATH_MAX], *text = NULL;
-	size_t size = 0;
+	char text[1024];
 
-	if (job_new(job_sections, out))
-		return err_run(err, ENOMEM, "no memory for a job");
-	FILE *stream = open_memstream(&text, &size);
-	int rc = stream ? data_path(ID "/base.job", path, err)
-			: err_run(err, ENOMEM, "no memory for a job");
-	if (stream) {
-		write_setting(s, stream);
-		fclose(stream);
-	}
-	if (rc == 0)
-		rc = job_load(*out, path, err);
-	if (rc == 0)
-		rc = job_parse(*out, text, "a run of " ID, err);
-	free(text);
-	if (rc)
-		job_free(*out);
-	return rc;
-}
-
-static double stat_of(const struct vm *vm, const char *name)
-{
-	const struct stat_row *stat;
-	const void *base;
-
-	return stat_find(&vm->stats, name, &stat, &base) ? (double)*(const uint64_t *)base : NAN;
+	format_setting(s, text, sizeof text);
+	return trial_job(ID "/base.job", text, job, err);
 }
 
 static int run_one(void *arg, size_t task, void *result, struct err *err)
 {
-	const struct setting *s = (const struct setting *)arg + task;
 	struct measured *m = result;
 	struct job *job;
 	struct run *run;
 
-	int rc = make_job(s, &job, err);
+	int rc = make_job((const struct setting *)arg + task, &job, err);
 	if (rc)
 		return rc;
-	rc = run_open(job, &run, err);
+	rc = trial_run(job, &run, err);
 	if (rc == 0) {
-		rc = run_go(run, NULL, NULL, err);
-		if (rc == 0 && run_failed(run)) {
-			*err = *run_failed(run);
-			rc = -EIO;
-		}
 		const struct vm *vm = run_host(run)->vm[0];
 		*m = (struct measured){
-			.mb_s = stat_of(vm, "work_bytes") / 0x1p20 /
+			.mb_s = trial_stat(vm, "work_bytes") / 0x1p20 /
 				(((double)vm->time_ns - START_NS) / 1e9),
-			.balloon_mb = stat_of(vm, "os_balloon") * PAGE_SIZE / 0x1p20,
-			.swapped = stat_of(vm, "os_swap_out"),
+			.balloon_mb = trial_stat(vm, "os_balloon") * PAGE_SIZE / 0x1p20,
 		};
 		run_close(run);
 	}
@@ -173,7 +144,6 @@ static int run_all(const struct setting *settings, size_t n, struct measured *me
 		for (size_t k = i * SEEDS; k < (i + 1) * SEEDS; k++) {
 			mean[i].mb_s += found[k].mb_s / SEEDS;
 			mean[i].balloon_mb += found[k].balloon_mb / SEEDS;
-			mean[i].swapped += found[k].swapped / SEEDS;
 		}
 	}
 	free(each);

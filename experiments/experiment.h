@@ -28,6 +28,7 @@ struct experiment {
 extern const struct experiment experiments[];
 
 int replay_curves_run(const char *dir, json_t *told, struct err *err);
+int double_paging_run(const char *dir, json_t *told, struct err *err);
 int esx_fig2_run(const char *dir, json_t *told, struct err *err);
 int esx_fig4_run(const char *dir, json_t *told, struct err *err);
 int esx_fig5_run(const char *dir, json_t *told, struct err *err);

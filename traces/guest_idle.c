@@ -97,7 +97,6 @@ static int run(struct gos *g, struct gtask *task)
 	int rc = touch_batch(t);
 	if (rc)
 		return rc;
-	g->stats.ops++;
 	if (t->grown >= t->filling && t->next >= t->active) {
 		t->next = 0;
 		t->pass_ns = max_u64(t->pass_ns + t->period_ns, gos_now(g));
