@@ -31,6 +31,7 @@ void job_free(struct job *job);
  *   include("base.job")             relative to this file; its place is here
  *   host { memory = 256mb  tax = 75% }
  *   vm a { trace = "${HOME}/a.bt" } variables in double quotes, empty if unset
+ *   vm a { trace = a.bt }           a path: relative to this file, too
  *   vm a { reclaim = {balloon, swap} } the same vm: sections merge, later keys win
  *
  * A bad file is -EINVAL, and the job is then good for job_free() alone.
@@ -78,8 +79,9 @@ json_t *job_json(const struct job *job);
 
 /*
  * The job as a file: every section that exists with the keys that were set, in
- * table order. Read back it is the same job, wherever its parts came from; but
- * paths stay as they were given, and a value with a newline has no form.
+ * table order. Read back it is the same job, wherever its parts came from and
+ * the file lies: paths are written from the root. A value with a newline has
+ * no form.
  */
 void job_write(const struct job *job, FILE *out);
 

@@ -74,18 +74,38 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	explain(cfg, fmt, ap);
 }
 
+/* name, seen from the file that it stands in. */
+static char *beside(const char *file, const char *name)
+{
+	const char *slash = strrchr(file, '/');
+	char *path;
+
+	if (name[0] == '/' || !slash)
+		return strdup(name);
+	return asprintf(&path, "%.*s/%s", (int)(slash - file), file, name) < 0 ? NULL : path;
+}
+
+/* Standard input and what is unset are no files beside the job's. */
+static bool is_relative(const struct opt *opt, const char *text)
+{
+	return opt->type == OPT_PATH && *text && strcmp(text, "-") != 0;
+}
+
 /* A value of the section cfg: sets it in our table. */
 static int assign(cfg_t *cfg, const char *key, const char *text)
 {
 	struct job_kind *kind = job_find_kind(parsing->job, cfg->name);
+	const struct opt *opt = opt_find(kind->section, key);
 	struct job_part *part;
-	char where[300];
+	char where[300], *path = NULL;
 	int rc = job_make_part(kind, cfg->title, &part, parsing->err);
 
 	snprintf(where, sizeof where, "%s:%d", parsing->file, cfg->line);
+	if (rc == 0 && is_relative(opt, text) && !(path = beside(parsing->file, text)))
+		rc = err_run(parsing->err, ENOMEM, "out of memory while reading the job");
 	if (rc == 0)
-		rc = job_assign(kind, part, opt_find(kind->section, key), text, where,
-				parsing->err);
+		rc = job_assign(kind, part, opt, path ? path : text, where, parsing->err);
+	free(path);
 	if (rc)
 		failed_at(cfg);
 	return rc;
@@ -196,17 +216,6 @@ static int read_text(const char *path, char **text, size_t *size, struct err *er
 	if (!standard_input)
 		fclose(stream);
 	return rc;
-}
-
-/* name, seen from the file that includes it. */
-static char *beside(const char *file, const char *name)
-{
-	const char *slash = strrchr(file, '/');
-	char *path;
-
-	if (name[0] == '/' || !slash)
-		return strdup(name);
-	return asprintf(&path, "%.*s/%s", (int)(slash - file), file, name) < 0 ? NULL : path;
 }
 
 static int include_file(cfg_t *cfg, const char *path)

@@ -53,6 +53,7 @@ static json_t *value_json(const struct opt *opt, const void *base)
 	case OPT_REAL:
 		return json_real(*(const double *)f);
 	case OPT_STRING:
+	case OPT_PATH:
 		return string_or_null(*(char *const *)f);
 	case OPT_CHOICE:
 		policy = *(const struct policy *const *)f;

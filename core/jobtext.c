@@ -1,5 +1,6 @@
 #include "core/job_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,20 @@ static void write_list(FILE *out, char *const *list)
 	putc('}', out);
 }
 
+/* From the root, since the file may lie anywhere; standard input stays. */
+static void write_path(FILE *out, const char *path)
+{
+	char *here = NULL, *whole = NULL;
+
+	if (path && *path && *path != '/' && strcmp(path, "-") != 0)
+		here = realpath(".", NULL);
+	if (here && asprintf(&whole, "%s/%s", here, path) < 0)
+		whole = NULL;
+	write_quoted(out, whole ? whole : path ? path : "");
+	free(whole);
+	free(here);
+}
+
 static void write_value(FILE *out, const struct opt *opt, const void *base)
 {
 	const void *field = (const char *)base + opt->offset;
@@ -32,6 +47,8 @@ static void write_value(FILE *out, const struct opt *opt, const void *base)
 
 	if (opt->type == OPT_LIST) {
 		write_list(out, *(char **const *)field);
+	} else if (opt->type == OPT_PATH) {
+		write_path(out, *(char *const *)field);
 	} else if (opt->type == OPT_STRING) {
 		const char *s = *(char *const *)field;
 		write_quoted(out, s ? s : "");

@@ -214,6 +214,7 @@ int opt_set(const struct opt *opt, void *base, const char *text, struct err *err
 	case OPT_REAL:
 		return set_real(opt, base, text, err);
 	case OPT_STRING:
+	case OPT_PATH:
 		return set_string(opt, base, text, err);
 	case OPT_CHOICE:
 		return set_choice(opt, base, text, err);
@@ -248,7 +249,7 @@ int opt_defaults(const struct opt_section *section, void *base)
 void opt_release(const struct opt_section *section, void *base)
 {
 	for (const struct opt *opt = section->opts; opt->name; opt++) {
-		if (opt->type == OPT_STRING) {
+		if (opt->type == OPT_STRING || opt->type == OPT_PATH) {
 			char **f = field(opt, base);
 			free(*f);
 			*f = NULL;
@@ -300,6 +301,7 @@ int opt_format(const struct opt *opt, const void *base, char *buf, size_t size)
 		n = format_real(buf, size, *(const double *)f);
 		break;
 	case OPT_STRING:
+	case OPT_PATH:
 		string = *(char *const *)f;
 		n = snprintf(buf, size, "%s", string ? string : "");
 		break;
@@ -353,6 +355,8 @@ int opt_domain(const struct opt *opt, char *buf, size_t size)
 		return range_domain(opt, "number", buf, size);
 	case OPT_STRING:
 		return snprintf(buf, size, "text");
+	case OPT_PATH:
+		return snprintf(buf, size, "path");
 	case OPT_LIST:
 		return snprintf(buf, size, "list");
 	case OPT_CHOICE:

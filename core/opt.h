@@ -13,7 +13,7 @@
  *
  * Field types by opt_type: BOOL bool; INT int64_t; BYTES uint64_t (bytes);
  * TIME uint64_t (ns); REAL double (a "%" divides by 100); STRING char *
- * (owned, NULL while unset); CHOICE const struct policy *; LIST char **
+ * (owned, NULL while unset); PATH the same, in a job file relative to that file; CHOICE const struct policy *; LIST char **
  * (owned, NULL-ended, NULL while unset; "a, b" on the command line). Empty
  * text makes a STRING or LIST unset. Counts may be written 50k, 1.5M or 2G.
  */
@@ -30,6 +30,7 @@ enum opt_type {
 	OPT_TIME,
 	OPT_REAL,
 	OPT_STRING,
+	OPT_PATH,
 	OPT_CHOICE,
 	OPT_LIST
 };

@@ -11,7 +11,7 @@
 static const struct opt vm_options[] = {
 	{"memory", OPT_BYTES, VM(memory), "0", 0, 0x1p43, NULL,
 	 "the VM's size; unless given, up to the highest page of its trace"},
-	{"trace", OPT_STRING, VM(trace), NULL, 0, 0, NULL, "file with its references"},
+	{"trace", OPT_PATH, VM(trace), NULL, 0, 0, NULL, "file with its references"},
 	{"format", OPT_STRING, VM(format), NULL, 0, 0, NULL,
 	 "how to read the trace; unset: as its first bytes and its name say"},
 	{"trace_vm", OPT_INT, VM(trace_vm), "0", 0, UINT32_MAX, NULL,

@@ -13,7 +13,7 @@ static const struct opt swap_options[] = {
 	{"victim", OPT_CHOICE, SWAP(victim), "random", 0, 0, victims, "which page loses its frame"},
 	{"size", OPT_BYTES, SWAP(size), "0", 0, 0x1p43, NULL,
 	 "size of the swap area; unless given, as large as all VMs"},
-	{"dir", OPT_STRING, SWAP(dir), NULL, 0, 0, NULL,
+	{"dir", OPT_PATH, SWAP(dir), NULL, 0, 0, NULL,
 	 "folder of the swap file (host.backing = ram); unset: $TMPDIR or /tmp"},
 	{"read_time", OPT_TIME, SWAP(read_time), "5ms", 0, 1e12, NULL,
 	 "virtual time to read a page back; the VM waits for it", .live = true},

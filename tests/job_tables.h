@@ -15,7 +15,7 @@ struct demo_host {
 
 struct demo_vm {
 	uint64_t memory;
-	char *trace;
+	char *trace, *disk;
 };
 
 static const struct policy demo_lru = {"lru", "least recently used"};
@@ -41,6 +41,7 @@ static const struct opt demo_host_opts[] = {
 static const struct opt demo_vm_opts[] = {
 	{"memory", OPT_BYTES, offsetof(struct demo_vm, memory), NULL, .help = "size"},
 	{"trace", OPT_STRING, offsetof(struct demo_vm, trace), NULL, .help = "a file"},
+	{"disk", OPT_PATH, offsetof(struct demo_vm, disk), NULL, .help = "a path"},
 	{NULL},
 };
 

@@ -231,6 +231,56 @@ static void files_and_includes(void)
 	CU_ASSERT(chdir("/") == 0 && rmdir(dir) == 0);
 }
 
+static const char *disk(const struct job *job, size_t i)
+{
+	const char *path = ((struct demo_vm *)job_titled(job, &demo_vm_section, i))->disk;
+
+	return path ? path : "(unset)";
+}
+
+/* A path is relative to the file that it stands in, be that included; after -s to the caller's
+ * folder. */
+static void paths(void)
+{
+	char dir[] = "/tmp/ballast-job-XXXXXX", path[64];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	CU_ASSERT_FATAL(chdir(dir) == 0 && mkdir("sub", 0755) == 0);
+	write_file("sub/one.job",
+		   "vm a { disk = a.img trace = plain } vm b { disk = ../b.img }\n"
+		   "vm c { disk = /c.img } vm d { disk = \"-\" } vm e { disk = '' }\n"
+		   "include(\"deep/two.job\")");
+	CU_ASSERT_FATAL(mkdir("sub/deep", 0755) == 0);
+	write_file("sub/deep/two.job", "vm f { disk = f.img }");
+	struct job *job = new_job();
+	CU_ASSERT_EQUAL(job_load(job, "sub/one.job", &err), 0);
+	CU_ASSERT_STRING_EQUAL(disk(job, 0), "sub/a.img");
+	CU_ASSERT_STRING_EQUAL(((struct demo_vm *)job_titled(job, &demo_vm_section, 0))->trace,
+			       "plain");
+	CU_ASSERT_STRING_EQUAL(disk(job, 1), "sub/../b.img");
+	CU_ASSERT_STRING_EQUAL(disk(job, 2), "/c.img");
+	CU_ASSERT_STRING_EQUAL(disk(job, 3), "-");
+	CU_ASSERT_STRING_EQUAL(disk(job, 4), "(unset)");
+	CU_ASSERT_STRING_EQUAL(disk(job, 5), "sub/deep/f.img");
+	CU_ASSERT_EQUAL(job_set(job, "vm.a.disk=s.img", &err), 0);
+	CU_ASSERT_STRING_EQUAL(disk(job, 0), "s.img");
+	job_free(job);
+
+	job = new_job();
+	CU_ASSERT_FATAL(chdir("sub") == 0);
+	CU_ASSERT_EQUAL(job_load(job, "one.job", &err), 0);
+	CU_ASSERT_STRING_EQUAL(disk(job, 0), "a.img");
+	job_free(job);
+	job = new_job();
+	snprintf(path, sizeof path, "%s/sub/one.job", dir);
+	CU_ASSERT_EQUAL(job_load(job, path, &err), 0);
+	snprintf(path, sizeof path, "%s/sub/a.img", dir);
+	CU_ASSERT_STRING_EQUAL(disk(job, 0), path);
+	job_free(job);
+	CU_ASSERT(chdir(dir) == 0 && system("rm -r sub") == 0);
+	CU_ASSERT(chdir("/") == 0 && rmdir(dir) == 0);
+}
+
 static void ten_megabytes_of_garbage(void)
 {
 	size_t size = 10u << 20;
@@ -293,7 +343,7 @@ TESTS("core/jobfile", {"values reach the options", values_reach_the_options},
       {"lists replace and empty", lists_replace_and_empty},
       {"environment in double quotes", environment_in_double_quotes},
       {"errors name line and mend", errors_name_line_and_mend},
-      {"files and includes", files_and_includes},
+      {"files and includes", files_and_includes}, {"paths", paths},
       {"ten megabytes of garbage", ten_megabytes_of_garbage},
       {"the number of titles is bounded", the_number_of_titles_is_bounded},
       {"two threads", two_threads})

@@ -32,8 +32,9 @@ static void defaults_and_values(void)
 		   "host { sharing = off reclaim = {} victim = clock tax = 0.5 offset = -3 }",
 		   "{\"host\":{\"memory\":2097152,\"period\":30000000000,\"frames\":0,"
 		   "\"offset\":-3,\"tax\":0.5,\"sharing\":false,\"reclaim\":null,"
-		   "\"victim\":\"clock\"},\"vm\":{\"b\":{\"memory\":4096,\"trace\":null},"
-		   "\"a\":{\"memory\":0,\"trace\":\"x.bt\"}}}");
+		   "\"victim\":\"clock\"},\"vm\":{\"b\":{\"memory\":4096,\"trace\":null,"
+		   "\"disk\":null},"
+		   "\"a\":{\"memory\":0,\"trace\":\"x.bt\",\"disk\":null}}}");
 }
 
 /* A path may hold bytes that are no UTF-8; the result must still be JSON. */

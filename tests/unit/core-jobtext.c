@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static char *written(const char *text)
 {
@@ -71,4 +72,17 @@ static void same_again(void)
 	}
 }
 
-TESTS("core/jobtext", {"only what was set", only_what_was_set}, {"same again", same_again})
+/* The file may lie anywhere: a path is written from the root. */
+static void paths(void)
+{
+	CU_ASSERT_FATAL(chdir("/usr") == 0);
+	char *text = written("vm a { disk = x.img } vm b { disk = /y.img } vm c { disk = - }");
+
+	CU_ASSERT_STRING_EQUAL(text, "vm a {\n\tdisk = '/usr/x.img'\n}\n"
+				     "vm b {\n\tdisk = '/y.img'\n}\n"
+				     "vm c {\n\tdisk = '-'\n}\n");
+	free(text);
+}
+
+TESTS("core/jobtext", {"only what was set", only_what_was_set}, {"same again", same_again},
+      {"paths", paths})

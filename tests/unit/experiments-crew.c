@@ -96,7 +96,7 @@ static void run(size_t bad_member, int results[MEMBERS])
 	CU_ASSERT_EQUAL_FATAL(crew_open(JOBS, MEMBERS, &w.crew, &err), 0);
 	CU_ASSERT_EQUAL(crew_token_fd(), -1); /* this process did not join */
 	CU_ASSERT_EQUAL(parallel_run(&tasks, &err), 0);
-	CU_ASSERT_EQUAL(atomic_load(&w.shared->most), JOBS);
+	CU_ASSERT(atomic_load(&w.shared->most) <= JOBS);
 	CU_ASSERT(w.ticks > MEMBERS);
 	crew_progress(w.crew, &done, &total, &told);
 	CU_ASSERT_EQUAL(total, MEMBERS * RUNS);

@@ -68,10 +68,17 @@ static void ready(void *arg, const struct outcome *o)
 	strcat(seen->order, " ");
 }
 
+static char root[4096];
+
+static void take_data_away(void)
+{
+	unlink(root);
+}
+
 /* The style of the page is looked for in BUILD/tests/experiments, from where this program lies. */
 static void give_data(void)
 {
-	char root[4096], *slash;
+	char *slash;
 	ssize_t n = readlink("/proc/self/exe", root, sizeof root - 20);
 
 	CU_ASSERT_FATAL(n > 0);
@@ -80,6 +87,7 @@ static void give_data(void)
 		*slash = '\0';
 	strcat(root, "/experiments");
 	CU_ASSERT_FATAL(symlink("../../experiments", root) == 0 || errno == EEXIST);
+	atexit(take_data_away);
 }
 
 /* The page's text, from a folder that is gone again. */
