@@ -171,6 +171,15 @@ $B/flags: FORCE
 	@echo '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS))' > $@
 FORCE:
 
+# The commit, and whether the tree differs from it; of this repository, not of one around it.
+BUILD_ID = $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ] && \
+	git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)
+$B/id/build_id.h: FORCE
+	@mkdir -p $(@D)
+	@echo '#define BALLAST_BUILD "$(BUILD_ID)"' | cmp -s - $@ || echo '#define BALLAST_BUILD "$(BUILD_ID)"' >$@
+$B/obj/experiments/build.o: $B/id/build_id.h
+$B/obj/experiments/build.o: CPPFLAGS += -include $B/id/build_id.h
+
 $B/obj/%.o: %.c $B/flags
 	@mkdir -p $(@D)
 	$(call say,CC )$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@

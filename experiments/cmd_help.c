@@ -1,4 +1,5 @@
 #include "experiments/describe.h"
+#include "experiments/provenance.h"
 
 #include <confuse.h>
 #include <jansson.h>
@@ -122,10 +123,11 @@ static const struct argp version_argp = {
 
 static int print_version_json(void)
 {
-	json_t *version = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "ballast", BALLAST_VERSION,
-				    "compiler", __VERSION__, "libconfuse", confuse_version,
-				    "jansson", jansson_version_str(), "zstd", ZSTD_versionString(),
-				    "sqlite", sqlite3_libversion());
+	json_t *version =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ballast", BALLAST_VERSION,
+			  "build", ballast_build, "compiler", __VERSION__, "libconfuse",
+			  confuse_version, "jansson", jansson_version_str(), "zstd",
+			  ZSTD_versionString(), "sqlite", sqlite3_libversion());
 	char *text = version ? json_dumps(version, JSON_INDENT(2)) : NULL;
 	struct err err;
 
@@ -148,8 +150,8 @@ int cmd_version(int argc, char **argv)
 		return rc;
 	if (args.json)
 		return print_version_json();
-	printf("ballast %s\ncompiler %s\nlibconfuse %s\njansson %s\nzstd %s\nsqlite %s\n",
-	       BALLAST_VERSION, __VERSION__, confuse_version, jansson_version_str(),
+	printf("ballast %s\nbuild %s\ncompiler %s\nlibconfuse %s\njansson %s\nzstd %s\nsqlite %s\n",
+	       BALLAST_VERSION, ballast_build, __VERSION__, confuse_version, jansson_version_str(),
 	       ZSTD_versionString(), sqlite3_libversion());
 	return 0;
 }

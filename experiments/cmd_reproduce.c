@@ -37,13 +37,13 @@ const struct experiment experiments[] = {
 
 struct reproduce_args {
 	const char *dir;
-	bool list, json, live;
+	bool list, json, live, force;
 	size_t jobs;
 	const struct experiment **chosen; /* in the order of the command line */
 	size_t n;
 };
 
-enum { KEY_JOBS = 256, KEY_LIVE };
+enum { KEY_JOBS = 256, KEY_LIVE, KEY_FORCE };
 
 static const struct experiment *find(const struct argp_state *state, const char *id)
 {
@@ -108,6 +108,9 @@ static error_t parse_reproduce(int key, char *arg, struct argp_state *state)
 	case KEY_LIVE:
 		a->live = true;
 		return 0;
+	case KEY_FORCE:
+		a->force = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		return choose(state, a, arg);
 	default:
@@ -121,6 +124,7 @@ static const struct argp_option reproduce_options[] = {
 	{"json", 'j', NULL, 0, "Print one JSON object"},
 	{"jobs", KEY_JOBS, "N", 0, "Runs at once (default: one per core)"},
 	{"live", KEY_LIVE, NULL, 0, "Run those on live guests too"},
+	{"force", KEY_FORCE, NULL, 0, "Write to DIR even if it holds other things than results"},
 	{NULL},
 };
 
@@ -267,10 +271,11 @@ static void print_json(const struct outcome *outcome, size_t n)
 		json_object_del(told, "expectations");
 		json_object_set_new(experiments_json, id, told);
 	}
-	json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:{s:o, s:o}}", "version", BALLAST_VERSION,
-				"expectations", all_expectations(outcome, n), "experiments",
-				experiments_json, "errors", errors, "timings", "seconds", seconds,
-				"machine", machine_json());
+	json_t *all =
+		json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:o, s:o}}", "version", BALLAST_VERSION,
+			  "build", ballast_build, "expectations", all_expectations(outcome, n),
+			  "experiments", experiments_json, "errors", errors, "timings", "seconds",
+			  seconds, "machine", machine_json());
 	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 	putchar('\n');
 	json_decref(all);
@@ -321,7 +326,11 @@ static int reproduce(const struct reproduce_args *a)
 	int code = 0;
 	struct outcome *outcome = calloc(a->n + 1, sizeof *outcome);
 
-	int rc = outcome ? outdir_make(a->dir, &made, &err) : err_run(&err, ENOMEM, "no memory");
+	int rc = outcome ? 0 : err_run(&err, ENOMEM, "no memory");
+	if (rc == 0 && !a->force)
+		rc = outdir_check(a->dir, &err);
+	if (rc == 0)
+		rc = outdir_make(a->dir, &made, &err);
 	if (rc == 0)
 		rc = reproduce_all(&r, outcome, &err);
 	if (rc == 0)

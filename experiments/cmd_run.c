@@ -11,10 +11,12 @@
 
 struct run_args {
 	const char *job, *dir;
-	bool json;
+	bool json, force;
 	char **set; /* assignments after -s, in order */
 	size_t sets;
 };
+
+enum { KEY_FORCE = 256 };
 
 static error_t parse_run(int key, char *arg, struct argp_state *state)
 {
@@ -29,6 +31,9 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'j':
 		a->json = true;
+		return 0;
+	case KEY_FORCE:
+		a->force = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (a->job)
@@ -47,6 +52,7 @@ static const struct argp_option run_options_cli[] = {
 	{"output", 'o', "DIR", 0, "Write run.json, summary.json, series.csv and events.csv there",
 	 0},
 	{"json", 'j', NULL, 0, "Print the summary as one JSON object", 0},
+	{"force", KEY_FORCE, NULL, 0, "Write to DIR even if it holds other things than results", 0},
 	{0},
 };
 
@@ -124,11 +130,33 @@ static void print_table(const json_t *summary, double rate)
 	       rate / 1e6);
 }
 
+/* Whether VMs share, and every one is driven by a trace that says nothing of contents. */
+static bool shares_unnamed(const json_t *summary)
+{
+	const char *name;
+	json_t *vm;
+
+	if (!json_object_get(json_object_get(summary, "host"), "share_saved"))
+		return false;
+	json_object_foreach(json_object_get(summary, "vm"), name, vm)
+	{
+		const json_t *named = json_object_get(vm, "named_writes");
+		if (!named || json_integer_value(named) > 0 || count(vm, "writes") == 0)
+			return false;
+	}
+	return true;
+}
+
 static int print_results(const struct run *run, bool json)
 {
 	json_t *summary = run_summary(run);
 	double rate = refs_per_cpu_second(summary, run_cpu_ns(run));
 
+	if (shares_unnamed(summary))
+		fputs("ballast: sharing is on (share.scan), but no trace says what its writes "
+		      "leave: only pages that hold zeroes can be shared; 'ballast image' counts "
+		      "what real memory would\n",
+		      stderr);
 	if (json) {
 		json_object_set_new(json_object_get(summary, "host"), "refs_per_cpu_second",
 				    json_real(rate));
@@ -184,7 +212,9 @@ int cmd_run(int argc, char **argv)
 	free(a.set);
 	if (rc)
 		return cmd_fail(&err);
-	if (a.dir)
+	if (a.dir && !a.force)
+		rc = outdir_check(a.dir, &err);
+	if (rc == 0 && a.dir)
 		rc = outdir_make(a.dir, &made, &err);
 	if (rc == 0)
 		rc = run_job(job, &a, &err);

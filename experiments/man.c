@@ -135,24 +135,43 @@ static void put_blocks(FILE *out, const char *text)
 		put_exit_status(out);
 }
 
-/* "[ID]..." and "FILE": each word an argument, optional in brackets. */
+/* "FILE", "[ID]...", "[-- COMMAND [ARGUMENT...]]": a word is an argument; in brackets, optional. */
+static void put_argument(FILE *out, const char *word, size_t n, bool *within)
+{
+	bool more = false;
+
+	while (n > 0 && *word == '[') {
+		*within = true;
+		word++;
+		n--;
+	}
+	bool optional = *within;
+	while (n > 0 && (word[n - 1] == ']' || (n > 3 && strncmp(word + n - 3, "...", 3) == 0))) {
+		bool dots = word[n - 1] == '.';
+		more |= dots;
+		*within &= dots;
+		n -= dots ? 3 : 1;
+	}
+	if (n == 2 && strncmp(word, "--", 2) == 0)
+		fprintf(out, ".%sFl -\n", optional ? "Op " : "");
+	else if (n > 0)
+		fprintf(out, ".%sAr %.*s%s\n", optional ? "Op " : "", (int)n, word,
+			more ? " ..." : "");
+}
+
 static void put_arguments(FILE *out, const char *args)
 {
+	bool within = false;
+
 	while (args && *args) {
-		size_t len = strcspn(args, " "), n = len;
-		bool option = *args == '-', optional = *args == '[';
-		bool more = n > 3 && strncmp(args + n - 3, "...", 3) == 0;
-		const char *word = args;
-		n -= more ? 3 : 0;
-		if (optional) {
-			word++;
-			n -= n > 1 && word[n - 2] == ']' ? 2 : 1;
+		size_t len = strcspn(args, " ");
+		bool option = *args == '-' && args[1] == '-' && len > 2;
+		if (option) { /* "--memory SIZE": the options tell of it */
+			len += args[len] == ' ';
+			len += strcspn(args + len, " ");
+		} else {
+			put_argument(out, args, len, &within);
 		}
-		if (!option) /* "--memory SIZE": the options tell of it */
-			fprintf(out, ".%sAr %.*s%s\n", optional ? "Op " : "", (int)n, word,
-				more ? " ..." : "");
-		else
-			len += strcspn(args + len + (args[len] == ' '), " ") + 1;
 		args += len;
 		args += strspn(args, " ");
 	}

@@ -1,11 +1,56 @@
 #include "experiments/outdir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* What only a result folder holds. */
+static bool tells_of_results(const char *name)
+{
+	static const char *const ours[] = {"run.json", "summary.json", "index.html",
+					   "results.sqlite"};
+	const char *dot = strrchr(name, '.');
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+		if (strcmp(name, ours[i]) == 0)
+			return true;
+	}
+	return dot && strcmp(dot, ".gp") == 0;
+}
+
+/* ".", "..", and what a killed program left. */
+static bool tells_nothing(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	       strncmp(name, ".ballast-", 9) == 0;
+}
+
+int outdir_check(const char *dir, struct err *err)
+{
+	DIR *folder = opendir(dir);
+	char other[64] = "";
+	bool results = false;
+	const struct dirent *entry;
+
+	if (!folder)
+		return 0; /* outdir_make() says what is wrong */
+	while (!results && (entry = readdir(folder)) != NULL) {
+		results = tells_of_results(entry->d_name);
+		if (!results && !tells_nothing(entry->d_name))
+			snprintf(other, sizeof other, "%.50s", entry->d_name);
+	}
+	closedir(folder);
+	if (results || !*other)
+		return 0;
+	return err_input(err,
+			 "%s: is there and holds other things than results (%s): give another -o, "
+			 "or --force to write there all the same",
+			 dir, other);
+}
 
 int outdir_make(const char *dir, bool *made, struct err *err)
 {

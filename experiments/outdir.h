@@ -10,6 +10,13 @@
 
 #include "core/file.h"
 
+/*
+ * Refuses a folder that holds things, but none that says that they are results
+ * of ours (run.json, index.html, ...), so that nobody's files are written over
+ * by mistake. What is not there, or empty, is fine.
+ */
+MUST_CHECK int outdir_check(const char *dir, struct err *err);
+
 /* *made: it was not there before, and outdir_drop() may remove it. */
 MUST_CHECK int outdir_make(const char *dir, bool *made, struct err *err);
 void outdir_drop(const char *dir, bool made);

@@ -297,8 +297,10 @@ static int put_page(FILE *out, const char *dir, const struct outcome *outcome, s
 	put_summary(out, outcome, n);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = put_experiment(out, dir, &outcome[i], err);
-	fputs("<section id=\"made\" class=\"small soft\">\n<p>Ballast " BALLAST_VERSION ".</p>\n",
-	      out);
+	fprintf(out,
+		"<section id=\"made\" class=\"small soft\">\n<p>Ballast " BALLAST_VERSION
+		", built from %s.</p>\n",
+		ballast_build);
 	put_timings(out, outcome, n);
 	fputs("</section>\n</main>\n</body>\n</html>\n", out);
 	return rc;

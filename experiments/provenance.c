@@ -84,7 +84,7 @@ json_t *provenance_json(const struct job *job, struct err *err)
 
 	if (!traces)
 		return NULL;
-	return json_pack("{s:s, s:I, s:o, s:o, s:o}", "version", BALLAST_VERSION, "seed",
-			 (json_int_t)host->seed, "job", job_json(job), "traces", traces, "machine",
-			 machine_json());
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "version", BALLAST_VERSION, "build",
+			 ballast_build, "seed", (json_int_t)host->seed, "job", job_json(job),
+			 "traces", traces, "machine", machine_json());
 }

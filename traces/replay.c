@@ -7,7 +7,7 @@
 #define AHEAD 16	 /* records ahead whose pmap entries are fetched */
 
 struct replay_stats {
-	uint64_t refs, writes, skipped;
+	uint64_t refs, writes, named_writes, skipped;
 };
 
 struct replay {
@@ -29,6 +29,8 @@ struct replay {
 static const struct stat_row replay_stat_rows[] = {
 	{"refs", STAT_COUNTER, "1", STAT(refs), true, "references to memory"},
 	{"writes", STAT_COUNTER, "1", STAT(writes), false, "of them, writes"},
+	{"named_writes", STAT_COUNTER, "1", STAT(named_writes), false,
+	 "of them, writes that say what the page holds then"},
 	{"skipped", STAT_COUNTER, "1", STAT(skipped), false,
 	 "records that a guest without an operating system has no use for"},
 	{NULL},
@@ -112,6 +114,7 @@ static int slow(struct replay *r, struct vm *vm, struct err *err)
 	case REC_WRITE_ID:
 		r->stats.refs++;
 		r->stats.writes++;
+		r->stats.named_writes++;
 		rc = write_content(r, vm, ppn, operand, err);
 		break;
 	case REC_DMA:

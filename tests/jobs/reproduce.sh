@@ -147,6 +147,14 @@ for signal in TERM KILL; do
 	alive "$group" && fail "SIG$signal leaves processes of $group"
 done
 
+# A folder with other things in it is refused, but for --force.
+mkdir "$work/mine"
+touch "$work/mine/thesis.tex"
+"$ballast" reproduce esx-fig4 -o "$work/mine" 2>"$work/err"
+rc=$?
+[ $rc = 2 ] && grep -q 'other things than results (thesis.tex)' "$work/err" || fail "a folder of others: $rc: $(cat "$work/err")"
+[ "$(ls -A "$work/mine")" = thesis.tex ] || fail "refused, but written: $(ls -A "$work/mine")"
+
 # The command line.
 "$ballast" reproduce --list | grep -q '^replay-curves ' || fail "--list does not name it"
 "$ballast" reproduce --list --json | grep -q '"replay-curves": {' || fail "--list --json neither"

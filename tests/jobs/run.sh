@@ -227,6 +227,33 @@ case ${BUILD:-build} in
 ;;
 esac
 
+# A folder with other things in it is refused, but for --force; a result is written over.
+mkdir full
+echo mine >full/thesis.tex
+fails 2 'full: is there and holds other things than results (thesis.tex)' mixed.job -o full
+[ "$(ls -A full)" = thesis.tex ] || fail "refused, but written: $(ls -A full)"
+ok mixed.job -o full --force
+[ -s full/run.json ] && [ "$(cat full/thesis.tex)" = mine ] || fail "--force: $(ls -A full)"
+ok mixed.job -o full
+grep -q '"build": "[0-9a-z-]*"' full/run.json || fail "run.json does not say what the program was built from"
+rm -r full
+
+# A trace beside its job is found from any folder, one after -s from here.
+mkdir -p far/traces
+"$ballast" trace gen uniform -s refs=1000 -s pages=10 -o far/traces/t.bt || fail "trace gen"
+printf 'vm a { trace = traces/t.bt }\n' >far/a.job
+ok far/a.job
+(cd far/traces && "$ballast" run ../a.job >/dev/null) || fail "from another folder: $?"
+fails 2 'traces/t.bt' far/a.job -s vm.a.trace=traces/t.bt
+ok far/a.job -s vm.a.trace=far/traces/t.bt
+
+# Sharing without a word on contents is told, once, on standard error.
+"$ballast" run far/a.job -s share.scan=random >stdout 2>stderr || fail "sharing: $(cat stderr)"
+[ "$(wc -l <stderr)" = 1 ] && grep -q '^ballast: sharing is on (share.scan), but no trace says' stderr || fail "no warning: $(cat stderr)"
+"$ballast" trace gen image -s refs=1000 -s pages=500 -o far/traces/i.bt || fail "trace gen image"
+ok far/a.job -s share.scan=random -s vm.a.trace=far/traces/i.bt
+rm -r far
+
 # A signal in the middle: no folder stays, and what was there does. (ThreadSanitizer
 # puts a signal off until the next system call, of which a replay makes none.)
 signals="INT:130 TERM:143"

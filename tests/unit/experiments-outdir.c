@@ -50,6 +50,46 @@ static void folder(void)
 	CU_ASSERT_EQUAL(access(dir, F_OK), -1);
 }
 
+static void put(const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	FILE *f = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fclose(f);
+}
+
+static void others(void)
+{
+	static const char *const ours[] = {"run.json", "summary.json", "index.html",
+					   "results.sqlite", "esx-fig4.gp"};
+	char folder[] = "/tmp/ballast-outdir-XXXXXX", path[PATH_MAX];
+	struct err err = {0};
+
+	CU_ASSERT_EQUAL(outdir_check("/no/such", &err), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	CU_ASSERT_EQUAL(outdir_check(folder, &err), 0);
+	put(folder, ".ballast-12-3.tmp");
+	CU_ASSERT_EQUAL(outdir_check(folder, &err), 0);
+	put(folder, "thesis.tex");
+	CU_ASSERT_EQUAL(outdir_check(folder, &err), -EINVAL);
+	CU_ASSERT_EQUAL(err.exit_code, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "(thesis.tex)"));
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+		put(folder, ours[i]);
+		CU_ASSERT_EQUAL(outdir_check(folder, &err), 0);
+		snprintf(path, sizeof path, "%s/%s", folder, ours[i]);
+		unlink(path);
+	}
+	put(folder, ".hidden");
+	snprintf(path, sizeof path, "%s/thesis.tex", folder);
+	unlink(path);
+	CU_ASSERT_EQUAL(outdir_check(folder, &err), -EINVAL);
+	snprintf(path, sizeof path, "rm -r %s", folder);
+	CU_ASSERT_EQUAL(system(path), 0);
+}
+
 static void long_path(void)
 {
 	static char name[PATH_MAX + 1];
@@ -100,5 +140,5 @@ static void sets(void)
 	CU_ASSERT_EQUAL(rmdir(here), 0);
 }
 
-TESTS("experiments/outdir", {"made, kept, dropped", folder}, {"a path too long", long_path},
-      {"sets", sets})
+TESTS("experiments/outdir", {"made, kept, dropped", folder}, {"what others have", others},
+      {"a path too long", long_path}, {"sets", sets})
