@@ -102,6 +102,13 @@ void machine_share(struct machine *m, mpn_t mpn)
 	m->shared++;
 }
 
+void machine_own_shared(struct machine *m, mpn_t mpn)
+{
+	assert(m->frame[mpn.n].refs == 0);
+	m->frame[mpn.n] = (struct frame){0, FRAME_SHARED, 1};
+	m->shared++;
+}
+
 /* The frame is taken, and nobody's. Reads by its pages stamped it. */
 static void end_shared(struct machine *m, mpn_t mpn)
 {

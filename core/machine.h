@@ -244,6 +244,9 @@ static inline void machine_put(struct machine *m, mpn_t mpn)
 /* A private frame becomes a shared one, mapped by its one page so far. */
 void machine_share(struct machine *m, mpn_t mpn);
 
+/* A taken frame turns out to be a shared one, mapped by one page so far (pmap_adopt()). */
+void machine_own_shared(struct machine *m, mpn_t mpn);
+
 /* A shared frame with one reference becomes private to (vm, ppn), or is freed. */
 void machine_unshare(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t ppn);
 void machine_put_shared(struct machine *m, mpn_t mpn);

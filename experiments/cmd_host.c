@@ -94,10 +94,20 @@ static int load(const struct host_args *a, struct job **job, struct err *err)
 		rc = job_load(*job, a->job, err);
 	for (size_t i = 0; rc == 0 && i < a->sets; i++)
 		rc = job_set(*job, a->set[i], err);
-	if (rc)
+	if (rc) {
 		job_free(*job);
+		*job = NULL;
+	}
 	return rc;
 }
+
+/* What every worker of the keeper does. */
+struct work {
+	struct job *job;
+	const struct host_args *args;
+	FILE *log;
+	int told; /* where the first one says how it went: "+", or exit code and message; or -1 */
+};
 
 static int serve(struct livehost *host, struct err *err)
 {
@@ -109,84 +119,116 @@ static int serve(struct livehost *host, struct err *err)
 	return livehost_run(host, err);
 }
 
-/* Says over the pipe how it went: nothing is success. */
-static _Noreturn void background(struct job *job, const struct host_args *a, int told)
+static int work(void *ctx, struct kept *kept)
 {
-	char log[PATH_MAX + 8];
+	const struct work *w = ctx;
 	struct livehost *host;
-	struct err err;
+	struct err err = {0};
+	int rc = livehost_open(w->job, w->args->socket, w->log, kept, &host, &err);
 
-	setsid();
-	snprintf(log, sizeof log, "%s.log", a->socket);
-	int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!out)
-		err_run(&err, errno, "%s: %s", log, strerror(errno));
-	else
-		setvbuf(out, NULL, _IOLBF, 0);
-	if (!out || livehost_open(job, a->socket, out, &host, &err)) {
-		dprintf(told, "%d%s", err.exit_code, err.msg);
-		_exit(1);
-	}
-	int null = open("/dev/null", O_RDWR);
-	for (int i = 0; i <= 2; i++)
-		dup2(null, i);
-	close(told);
-	int rc = serve(host, &err);
+	if (kept->lives)
+		fprintf(w->log, "the manager was killed; %s\n",
+			rc ? err.msg : "another has taken its guests over");
+	else if (w->told >= 0)
+		dprintf(w->told, rc ? "%d%s" : "+", err.exit_code, err.msg);
+	else if (rc == 0)
+		printf("host %d listens at %s\n", (int)getppid(), w->args->socket);
 	if (rc)
-		fprintf(out, "%s\n", err.msg);
+		return w->told < 0 ? cmd_fail(&err) : 1;
+	if (w->told >= 0)
+		close(w->told);
+	rc = serve(host, &err);
+	if (rc)
+		fprintf(w->log, "%s\n", err.msg);
 	livehost_close(host);
-	_exit(rc ? 1 : 0);
+	return rc ? 1 : 0;
 }
 
-static int start_in_background(struct job *job, const struct host_args *a, struct err *err)
+static _Noreturn void background(struct work *w)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	setsid();
+	for (int i = 0; i <= 2; i++)
+		dup2(null, i);
+	_exit(keeper_run(work, w));
+}
+
+/* What the first worker said: nothing when it is up. */
+static int hear(int fd, struct err *err)
 {
 	char text[sizeof err->msg + 1] = "";
-	int told[2];
 	size_t n = 0;
-	ssize_t got;
+	ssize_t got = 1;
+
+	while (text[0] != '+' && got > 0) {
+		got = read(fd, text + n, sizeof text - 1 - n);
+		n += got > 0 ? (size_t)got : 0;
+	}
+	if (text[0] == '+')
+		return 0;
+	if (n == 0)
+		return err_run(err, ECHILD, "the host died as it started");
+	return text[0] == '2' ? err_input(err, "%s", text + 1) : err_run(err, EIO, "%s", text + 1);
+}
+
+static int start(struct work *w, struct err *err)
+{
+	int told[2];
 
 	if (pipe2(told, O_CLOEXEC))
 		return err_run(err, errno, "no pipe: %s", strerror(errno));
+	w->told = told[1];
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid < 0)
 		return err_run(err, errno, "no process: %s", strerror(errno));
 	if (pid == 0) {
 		close(told[0]);
-		background(job, a, told[1]);
+		background(w);
 	}
 	close(told[1]);
-	while ((got = read(told[0], text + n, sizeof text - 1 - n)) > 0)
-		n += (size_t)got;
+	int rc = hear(told[0], err);
 	close(told[0]);
-	if (n == 0) {
-		printf("host %d listens at %s\n", (int)pid, a->socket);
-		return 0;
-	}
-	waitpid(pid, NULL, 0);
-	return text[0] == '2' ? err_input(err, "%s", text + 1) : err_run(err, EIO, "%s", text + 1);
+	if (rc)
+		waitpid(pid, NULL, 0);
+	else
+		printf("host %d listens at %s\n", (int)pid, w->args->socket);
+	return rc;
 }
 
-static int start_in_foreground(struct job *job, const struct host_args *a, struct err *err)
+static int start_in_background(struct work *w, struct err *err)
 {
-	struct livehost *host;
-	int rc = livehost_open(job, a->socket, stdout, &host, err);
+	char path[PATH_MAX + 8];
+	int rc = control_in_use(w->args->socket, err);
 
 	if (rc)
 		return rc;
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("host %d listens at %s\n", (int)getpid(), a->socket);
-	rc = serve(host, err);
-	livehost_close(host);
+	snprintf(path, sizeof path, "%s.log", w->args->socket);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	w->log = fd < 0 ? NULL : fdopen(fd, "a");
+	if (!w->log)
+		return err_run(err, errno, "%s: %s", path, strerror(errno));
+	setvbuf(w->log, NULL, _IOLBF, 0);
+	rc = start(w, err);
+	fclose(w->log);
 	return rc;
+}
+
+/* The exit code, after the host's end. */
+static int run_in_foreground(struct work *w)
+{
+	w->told = -1;
+	w->log = stdout;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	return keeper_run(work, w);
 }
 
 static int cmd_host_start(int argc, char **argv)
 {
 	struct host_args args = {.set = calloc((size_t)argc, sizeof(char *))};
 	struct err err = {0};
-	struct job *job;
+	struct job *job = NULL;
 
 	if (!args.set)
 		return cmd_fail(&(struct err){1, "no memory"});
@@ -194,12 +236,15 @@ static int cmd_host_start(int argc, char **argv)
 	int rc = cmd_parse(&start_argp, argc, argv, &args);
 	if (rc == 0) {
 		rc = load(&args, &job, &err);
-		if (rc == 0) {
-			rc = args.foreground ? start_in_foreground(job, &args, &err)
-					     : start_in_background(job, &args, &err);
+		struct work w = {.job = job, .args = &args};
+		if (rc)
+			rc = cmd_fail(&err);
+		else if (args.foreground)
+			rc = run_in_foreground(&w);
+		else
+			rc = start_in_background(&w, &err) ? cmd_fail(&err) : 0;
+		if (job)
 			job_free(job);
-		}
-		rc = rc ? cmd_fail(&err) : 0;
 	}
 	free(args.set);
 	return rc;

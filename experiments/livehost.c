@@ -30,6 +30,7 @@ struct livehost {
 	struct sharing *sharing;
 	struct swap *swap;
 	struct live *live;
+	struct kept *kept;
 	struct control *control;
 	char *socket;
 	FILE *log;
@@ -70,14 +71,14 @@ static uint64_t memory_available(void)
 
 static int host_size(const struct livehost *h, struct host_opts *opts, struct err *err)
 {
-	uint64_t available = memory_available(), wanted;
+	uint64_t available = h->kept->lives ? 0 : memory_available(), wanted;
 
 	if (opts->frames == 0)
 		opts->frames = (int64_t)(opts->memory >> PAGE_SHIFT);
 	if (opts->frames == 0)
 		return err_input(err, "how much memory may guests have? give -s host.memory=SIZE");
-	if (opts->frames >= UINT32_MAX)
-		return err_input(err, "%s: host.memory is more than 16 TiB",
+	if (opts->frames >= INT32_MAX)
+		return err_input(err, "%s: host.memory is more than 8 TiB",
 				 job_where(h->job, job_section(h->job, &host_section), "memory"));
 	wanted = (uint64_t)opts->frames << PAGE_SHIFT;
 	if (available && wanted > available)
@@ -151,8 +152,26 @@ static int open_parts(struct livehost *h, struct err *err)
 		rc = sampling_open(h->host, pmaps, job_section(h->job, &sample_section), err);
 	snprintf(agents, sizeof agents, "%s.agents", h->socket);
 	if (rc == 0)
-		rc = live_open(h->host, job_section(h->job, &live_section), agents, &h->live, err);
-	return rc;
+		rc = live_open(h->host, pmaps, job_section(h->job, &live_section), agents, h->kept,
+			       (uint32_t)slots, &h->live, err);
+	if (rc)
+		return rc;
+	swap_keep(h->swap, h->kept->lives ? h->kept->fd[KEPT_SWAP] : -1, live_sums(h->live));
+	kept_put(h->kept, KEPT_SWAP, swap_fd(h->swap));
+	return 0;
+}
+
+/* Takes over the guests of a manager that was killed. */
+static int adopt(struct livehost *h, struct err *err)
+{
+	int rc = live_adopt(h->live, err);
+
+	for (size_t i = 0; rc == 0 && live_at(h->live, i); i++) {
+		const struct live_vm *v = live_at(h->live, i);
+		if (v->record->group[0])
+			rc = sharing_group(h->sharing, v->vm, v->record->group, err);
+	}
+	return rc ? rc : live_resume(h->live, err);
 }
 
 /* Answers. */
@@ -189,8 +208,9 @@ static json_t *do_status(struct livehost *h, const json_t *request, struct err *
 		if (all || v->state != LIVE_GONE)
 			json_array_append_new(vms, guest_json(v));
 	}
-	return json_pack("{s:b, s:i, s:s, s:o, s:o}", "ok", 1, "pid", (int)getpid(), "accel",
-			 h->accel, "host", stat_json(&h->host->scope), "vms", vms);
+	return json_pack("{s:b, s:i, s:i, s:s, s:o, s:o}", "ok", 1, "pid", (int)getpid(), "lives",
+			 (int)h->kept->lives, "accel", h->accel, "host", stat_json(&h->host->scope),
+			 "vms", vms);
 }
 
 static bool good_name(const char *name)
@@ -217,7 +237,7 @@ static json_t *do_add(struct livehost *h, const json_t *request, struct err *err
 		err_input(err, "vm %s: memory must be 4kb or more, and less than 8tb", name);
 		return NULL;
 	}
-	if (live_add(h->live, name, (uint32_t)pages, &v, err))
+	if (live_add(h->live, name, group, (uint32_t)pages, &v, err))
 		return NULL;
 	if (group && sharing_group(h->sharing, v->vm, group, err)) {
 		live_stop(v, true);
@@ -306,8 +326,8 @@ static json_t *answer(void *ctx, const json_t *request)
 
 /* The host. */
 
-int livehost_open(struct job *job, const char *socket, FILE *log, struct livehost **out,
-		  struct err *err)
+int livehost_open(struct job *job, const char *socket, FILE *log, struct kept *kept,
+		  struct livehost **out, struct err *err)
 {
 	struct livehost *h;
 
@@ -321,21 +341,24 @@ int livehost_open(struct job *job, const char *socket, FILE *log, struct livehos
 	}
 	h->job = job;
 	h->log = log;
+	h->kept = kept;
 	rc = check_policies(h, err);
 	if (rc == 0)
 		rc = control_in_use(socket, err);
 	if (rc == 0)
 		rc = open_parts(h, err);
+	if (rc == 0) {
+		h->host->on_event = on_event;
+		h->host->event_ctx = h;
+		rc = kept->lives ? adopt(h, err) : 0;
+	}
 	if (rc == 0)
 		rc = control_open(live_loop(h->live), socket, answer, h, &h->control, err);
 	if (rc) {
 		livehost_close(h);
 		return rc;
 	}
-	if (log) {
-		h->host->on_event = on_event;
-		h->host->event_ctx = h;
-	}
+	kept_up(kept);
 	*out = h;
 	return 0;
 }

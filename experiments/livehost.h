@@ -10,6 +10,7 @@
 #define BALLAST_EXPERIMENTS_LIVEHOST_H
 
 #include "core/job.h"
+#include "live/keeper.h"
 
 extern const struct opt_section *const livehost_sections[];
 
@@ -18,10 +19,10 @@ struct livehost;
 /*
  * Checks what this machine and the job allow, and opens the host's sockets
  * (socket, and socket.agents). The job outlives it. Events go to log, a line
- * each, if it is not NULL.
+ * each. As a worker after one that was killed it takes that one's guests over.
  */
-MUST_CHECK int livehost_open(struct job *job, const char *socket, FILE *log, struct livehost **host,
-			     struct err *err);
+MUST_CHECK int livehost_open(struct job *job, const char *socket, FILE *log, struct kept *kept,
+			     struct livehost **host, struct err *err);
 void livehost_close(struct livehost *host); /* guests that are left are killed */
 
 /* Serves until it is told to stop, by a client or by livehost_stop(). */

@@ -132,7 +132,7 @@ static void *serve(void *arg)
 			close(fd);
 		if (w.op != WIRE_MOVE || w.n > WIRE_MOVES)
 			continue;
-		struct wire done = {.op = WIRE_DONE};
+		struct wire done = {.op = WIRE_DONE, .tag = w.tag};
 		while (done.n < w.n && done.rc == 0) {
 			done.rc = move(&w.move[done.n]);
 			done.n += done.rc == 0;

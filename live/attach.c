@@ -68,8 +68,11 @@ static void bury(struct live_vm *v)
 		vm_fail(v->vm, &v->why);
 	else
 		vm_end(v->vm, "its process has ended");
-	meter_free(&v->live->host->meter, v->at, v->vm->pages * sizeof *v->at);
+	for (unsigned i = 0; i < 3; i++)
+		kept_put(v->live->kept, kept_place(v) + i, -1);
+	arena_drop(&v->live->arena, v->record);
 	v->at = NULL;
+	v->record = NULL;
 }
 
 static void process_ready(struct watch *w, uint32_t events)
@@ -97,26 +100,46 @@ void attach_stop(struct live_vm *v, bool kill)
 
 /* Moves. */
 
-int attach_move(struct live_vm *v, const struct wire_move *move)
+static int ask(struct live_vm *v, struct wire *w, size_t size)
 {
-	struct wire w = {.op = WIRE_MOVE, .n = 1, .move = {*move}};
+	const uint32_t tag = ++v->live->tag;
 	struct pollfd answer = {v->sock.fd, POLLIN, 0};
 	int fd;
 
-	if (v->state != LIVE_RUNNING || !wire_send(v->sock.fd, &w, WIRE_SHORT + sizeof *move, -1))
+	w->op = WIRE_MOVE;
+	w->tag = tag;
+	if (!wire_send(v->sock.fd, w, size, -1))
 		return -ESRCH;
 	/*
 	 * Nothing that the agent does waits for the manager. A process that
 	 * is stopped from outside does not answer: its guest goes, not the host.
 	 */
-	if (poll(&answer, 1, MOVE_PATIENCE_MS) != 1)
-		return -ETIMEDOUT;
-	ssize_t n = wire_receive(v->sock.fd, &w, &fd);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return -ESRCH;
-	return w.op == WIRE_DONE ? w.rc : -EPROTO;
+	do {
+		if (poll(&answer, 1, MOVE_PATIENCE_MS) != 1)
+			return -ETIMEDOUT;
+		ssize_t n = wire_receive(v->sock.fd, w, &fd);
+		if (fd >= 0)
+			close(fd);
+		if (n <= 0)
+			return -ESRCH;
+		if (w->op != WIRE_DONE)
+			return -EPROTO;
+	} while (w->tag != tag); /* an answer to a manager that has died */
+	return w->rc;
+}
+
+int attach_move(struct live_vm *v, const struct wire_move *move)
+{
+	struct wire w = {.n = 1, .move = {*move}};
+
+	return v->state == LIVE_RUNNING ? ask(v, &w, WIRE_SHORT + sizeof *move) : -ESRCH;
+}
+
+int attach_sync(struct live_vm *v)
+{
+	struct wire w = {.n = 0};
+
+	return ask(v, &w, WIRE_SHORT);
 }
 
 /*
@@ -133,20 +156,49 @@ static void sock_gone(struct live_vm *v)
 
 /* Attaching. */
 
+static int open_pagemap(struct live_vm *v)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/%d/pagemap", (int)v->pid);
+	v->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	return v->pagemap < 0 ? -errno : 0;
+}
+
+int attach_watch(struct live_vm *v)
+{
+	struct loop *loop = &v->live->loop;
+	int rc = loop_watch(loop, &v->process, EPOLLIN);
+
+	rc = rc ? rc : open_pagemap(v);
+	rc = rc ? rc : loop_watch(loop, &v->sock, EPOLLIN);
+	return rc ? rc : loop_watch(loop, &v->uffd, EPOLLIN);
+}
+
+/* From now on the guest outlives this manager. */
+static void keep(struct live_vm *v)
+{
+	const struct kept *kept = v->live->kept;
+
+	kept_put(kept, kept_place(v), v->uffd.fd);
+	kept_put(kept, kept_place(v) + 1, v->sock.fd);
+	kept_put(kept, kept_place(v) + 2, v->process.fd);
+	v->record->pid = v->pid;
+	v->record->base = v->base;
+	__atomic_store_n(&v->record->used, 1, __ATOMIC_RELEASE);
+}
+
 static int run_guest(struct live_vm *v, int uffd)
 {
 	struct wire w = {.op = WIRE_RUN, .version = WIRE_VERSION};
-	char path[40];
 
 	v->uffd.fd = uffd;
 	fcntl(uffd, F_SETFL, O_NONBLOCK);
-	snprintf(path, sizeof path, "/proc/%d/pagemap", (int)v->pid);
-	v->pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	if (v->pagemap < 0)
-		return -errno;
-	int rc = loop_watch(&v->live->loop, &v->uffd, EPOLLIN);
+	int rc = open_pagemap(v);
+	rc = rc ? rc : loop_watch(&v->live->loop, &v->uffd, EPOLLIN);
 	if (rc)
 		return rc;
+	keep(v);
 	v->state = LIVE_RUNNING;
 	host_event(v->live->host, v->vm, "started", "process %d", (int)v->pid);
 	return wire_send(v->sock.fd, &w, WIRE_SHORT, -1) ? 0 : -ESRCH;

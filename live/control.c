@@ -11,6 +11,7 @@
 
 #define LINE_MOST   65536
 #define PATIENCE_MS 30000
+#define DIAL_TRIES  20 /* of 50 ms */
 
 struct control {
 	struct loop *loop;
@@ -226,7 +227,12 @@ static int dial(const char *path, int *sock, struct err *err)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_run(err, errno, "no socket: %s", strerror(errno));
-	if (connect(fd, (struct sockaddr *)&address, sizeof address)) {
+	/* A host whose manager was killed is back within some milliseconds. */
+	for (int tries = 0; (rc = connect(fd, (struct sockaddr *)&address, sizeof address)) != 0 &&
+			    errno == ECONNREFUSED && tries < DIAL_TRIES;
+	     tries++)
+		usleep(50000);
+	if (rc) {
 		rc = errno;
 		close(fd);
 		if (rc == EACCES)

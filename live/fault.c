@@ -26,13 +26,18 @@ static int let_pass(struct live_vm *v, ppn_t ppn)
 static int map_to(struct live_vm *v, ppn_t ppn, enum wire_place place, uint32_t slot)
 {
 	struct wire_move move = {ppn.n, 1, place, slot};
-	int rc = attach_move(v, &move);
 
-	if (rc)
-		return rc;
-	v->at[ppn.n] = place == WIRE_SLOT ? slot + 1 : 0;
+	v->at[ppn.n] = (place == WIRE_SLOT ? slot + 1 : 0) | AT_MOVING;
 	v->stats.moves++;
-	return 0;
+	return attach_move(v, &move);
+}
+
+/* The page is mapped where at says, and what the guest did to it meanwhile is known. */
+static int arrived(struct live_vm *v, ppn_t ppn, int rc)
+{
+	if (rc == 0)
+		v->at[ppn.n] &= ~AT_MOVING;
+	return rc;
 }
 
 /*
@@ -51,7 +56,7 @@ static int show_private(struct live_vm *v, ppn_t ppn, bool hole)
 		rc = uffd_continue(v->uffd.fd, at, 1, false);
 	else if (!hole && rc == -EFAULT) /* a page of zeroes that was never filled in */
 		rc = uffd_zero(v->uffd.fd, at, 1);
-	return rc == -EEXIST ? let_pass(v, ppn) : rc;
+	return arrived(v, ppn, rc == -EEXIST ? let_pass(v, ppn) : rc);
 }
 
 /* Whether the kernel gave the guest a copy of its own of a page mapped to a slot. */
@@ -103,14 +108,14 @@ static int show_shared(struct live_vm *v, ppn_t ppn, struct err *err)
 	if (rc == 0)
 		rc = uffd_continue(v->uffd.fd, at, 1, true);
 	if (rc != -EEXIST)
-		return rc;
+		return arrived(v, ppn, rc);
 	rc = uffd_protect(v->uffd.fd, at, 1, true);
 	if (rc == 0)
 		rc = is_copy(v, ppn, &copy);
 	if (rc == 0 && copy)
 		return take_copy(v, ppn, err);
 	v->stats.again++;
-	return rc ? rc : uffd_wake(v->uffd.fd, at, 1);
+	return arrived(v, ppn, rc ? rc : uffd_wake(v->uffd.fd, at, 1));
 }
 
 /* A page that nobody waits to be told of. */
@@ -230,4 +235,38 @@ void fault_hide(void *ctx, ppn_t ppn)
 		err_run(&err, -rc, "page %u cannot be sampled: %s", ppn.n, strerror(-rc));
 		attach_fail(v, &err);
 	}
+}
+
+/* A manager died while the agent was mapping this page; what it did the agent has done by now. */
+static int settle(struct live_vm *v, ppn_t ppn, struct err *err)
+{
+	bool copy = false;
+	int rc = uffd_protect(v->uffd.fd, address(v, ppn), 1, true);
+
+	if (rc == 0)
+		rc = is_copy(v, ppn, &copy);
+	if (rc == 0 && copy)
+		return take_copy(v, ppn, err);
+	v->at[ppn.n] = AT_MOVING; /* anywhere: it is mapped anew */
+	return rc ? rc : touch(v, ppn, false, err);
+}
+
+void fault_pin(struct live_vm *v)
+{
+	for (uint32_t i = 0; i < v->vm->pages; i++) {
+		if (v->at[i] & AT_MOVING)
+			v->vm->pmap->pte[i] |= PTE_PINNED;
+	}
+}
+
+int fault_settle(struct live_vm *v, struct err *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < v->vm->pages; i++) {
+		if (v->at[i] & AT_MOVING)
+			rc = settle(v, (ppn_t){i}, err);
+		v->vm->pmap->pte[i] &= ~PTE_PINNED;
+	}
+	return rc;
 }

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define LATE_MOST 2000000 /* ns */
+
 const char *const live_state_names[] = {"expected", "attaching", "running", "dying", "gone"};
 
 #define LIVE(field) offsetof(struct live_opts, field)
@@ -47,6 +49,27 @@ static const struct stat_row live_vm_rows[] = {
 
 /* The part. */
 
+static pte_t *entries(void *ctx, const struct vm *vm)
+{
+	const struct live *live = ctx;
+
+	(void)vm;
+	return arena_entries(&live->arena, live->adding);
+}
+
+/* A new window, or the one that a guest has already. */
+static int open_window(struct live *live, struct arena_guest *g, uint16_t vm)
+{
+	struct pool *pool = pool_of(&live->host->machine);
+
+	if (g->used)
+		return pool_window_adopt(pool, vm, g->window, g->pages);
+	int rc = pool_window_open(pool, vm, g->pages);
+	if (rc == 0)
+		g->window = pool->window[vm].offset;
+	return rc;
+}
+
 static int vm_added(void *ctx, struct vm *vm)
 {
 	struct live *live = ctx;
@@ -61,11 +84,10 @@ static int vm_added(void *ctx, struct vm *vm)
 	v->live = live;
 	v->vm = vm;
 	attach_ready(v);
-	v->at = meter_alloc(&live->host->meter, vm->pages * sizeof *v->at);
-	int rc = v->at ? pool_window_open(pool_of(&live->host->machine), vm->id, vm->pages)
-		       : -ENOMEM;
+	v->record = live->adding;
+	v->at = arena_at(&live->arena, v->record);
+	int rc = open_window(live, v->record, vm->id);
 	if (rc) {
-		meter_free(&live->host->meter, v->at, vm->pages * sizeof *v->at);
 		free(v);
 		return rc;
 	}
@@ -94,7 +116,6 @@ static void vm_removed(void *ctx, struct vm *vm)
 	if (!v)
 		return;
 	attach_drop(v);
-	meter_free(&live->host->meter, v->at, vm->pages * sizeof *v->at);
 	free(v);
 }
 
@@ -111,6 +132,7 @@ static void live_close(void *ctx)
 
 	attach_close(live);
 	loop_fini(&live->loop);
+	arena_close(&live->arena);
 	pool_of(&live->host->machine)->guard = (struct pool_guard){0};
 	free(live->socket);
 	free(live->vm);
@@ -126,44 +148,172 @@ static const struct part live_part = {
 	.close = live_close,
 };
 
-int live_open(struct host *host, const struct live_opts *opts, const char *socket,
-	      struct live **out, struct err *err)
+/* A descriptor that the keeper has from a manager before this one; -1 none. */
+static int inherited(const struct live *live, unsigned place)
+{
+	return live->kept && live->kept->lives ? live->kept->fd[place] : -1;
+}
+
+static int open_memory(struct live *live, uint32_t slots)
+{
+	struct pool *pool = pool_of(&live->host->machine);
+	int fd = inherited(live, KEPT_POOL);
+	int rc = arena_open(&live->arena, inherited(live, KEPT_ARENA), live->host->machine.frames,
+			    slots);
+
+	if (rc == 0 && fd >= 0)
+		rc = pool_adopt(pool, fd);
+	if (rc)
+		return rc;
+	live->pmaps->store = (struct pte_store){entries, live};
+	kept_put(live->kept, KEPT_POOL, pool->fd);
+	kept_put(live->kept, KEPT_ARENA, live->arena.fd);
+	return 0;
+}
+
+int live_open(struct host *host, struct pmap_part *pmaps, const struct live_opts *opts,
+	      const char *socket, struct kept *kept, uint32_t slots, struct live **out,
+	      struct err *err)
 {
 	struct live *live = calloc(1, sizeof *live);
 
 	if (!live)
 		return err_run(err, ENOMEM, "no memory for a live host");
 	live->host = host;
+	live->pmaps = pmaps;
+	live->kept = kept;
+	live->tag = kept ? kept->lives << 20 : 0;
 	live->opts = *opts;
 	live->start_ns = os_mono_ns();
-	live->listener.fd = -1;
+	live->listener.fd = live->arena.fd = -1;
 	host_add_part(host, &live_part, live);
 	pool_of(&host->machine)->guard = (struct pool_guard){fault_protect, live};
 	int rc = loop_init(&live->loop);
 	if (rc)
 		return err_run(err, -rc, "no event loop: %s", strerror(-rc));
+	rc = open_memory(live, slots);
+	if (rc)
+		return err_run(err, -rc, "no memory for guests: %s", strerror(-rc));
 	rc = attach_listen(live, socket, err);
 	if (rc == 0)
 		*out = live;
 	return rc;
 }
 
+uint64_t *live_sums(struct live *live)
+{
+	return arena_sums(&live->arena);
+}
+
 /* Guests. */
 
-int live_add(struct live *live, const char *name, uint32_t pages, struct live_vm **v,
-	     struct err *err)
+/* The VM of a record. */
+static int add_vm(struct live *live, struct arena_guest *g, struct live_vm **v, struct err *err)
 {
 	struct vm *vm;
 
-	if (strlen(name) >= WIRE_NAME)
+	live->adding = g;
+	int rc = vm_add(live->host, g->name, g->pages, &vm, err);
+	live->adding = NULL;
+	if (rc == 0)
+		*v = live->vm[vm->id];
+	return rc;
+}
+
+int live_add(struct live *live, const char *name, const char *group, uint32_t pages,
+	     struct live_vm **v, struct err *err)
+{
+	struct arena_guest *g;
+
+	if (strlen(name) >= WIRE_NAME || (group && strlen(group) >= ARENA_NAME))
 		return err_input(err, "vm %s: a name has at most %d characters", name,
 				 WIRE_NAME - 1);
 	if (live_find(live, name))
 		return err_input(err, "there is a guest named %s already", name);
-	int rc = vm_add(live->host, name, pages, &vm, err);
-	if (rc == 0)
-		*v = live->vm[vm->id];
+	g = arena_add(&live->arena, name, pages);
+	if (!g)
+		return err_run(err, ENOSPC, "vm %s: a host has at most %d guests at a time", name,
+			       KEPT_GUESTS);
+	snprintf(g->group, sizeof g->group, "%s", group ? group : "");
+	int rc = add_vm(live, g, v, err);
+	if (rc)
+		arena_drop(&live->arena, g);
 	return rc;
+}
+
+/* Closes what was kept of a guest that did not come to run. */
+static void forget(struct live *live, unsigned i)
+{
+	unsigned place = KEPT_GUEST + 3 * i;
+
+	for (unsigned k = place; k < place + 3; k++) {
+		if (live->kept->fd[k] < 0)
+			continue;
+		close(live->kept->fd[k]);
+		kept_put(live->kept, k, -1);
+	}
+	if (live->arena.head->guest[i].name[0])
+		arena_drop(&live->arena, &live->arena.head->guest[i]);
+}
+
+int live_adopt(struct live *live, struct err *err)
+{
+	struct live_vm *v;
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < KEPT_GUESTS; i++) {
+		struct arena_guest *g = &live->arena.head->guest[i];
+		if (!g->used) {
+			forget(live, i);
+			continue;
+		}
+		rc = add_vm(live, g, &v, err);
+		if (rc)
+			break;
+		v->pid = g->pid;
+		v->base = g->base;
+		v->uffd.fd = live->kept->fd[kept_place(v)];
+		v->sock.fd = live->kept->fd[kept_place(v) + 1];
+		v->process.fd = live->kept->fd[kept_place(v) + 2];
+		v->state = LIVE_RUNNING;
+	}
+	return rc;
+}
+
+/* Lets a guest run on: what it waits for it asks for again. */
+static int resume(struct live_vm *v, struct err *err)
+{
+	int rc = attach_watch(v);
+
+	rc = rc ? rc : attach_sync(v);
+	if (rc == 0)
+		rc = fault_settle(v, err);
+	rc = rc ? rc : uffd_wake(v->uffd.fd, v->base, v->vm->pages);
+	if (rc && rc != -ESRCH && !err->exit_code)
+		err_run(err, -rc, "it cannot be taken over: %s", strerror(-rc));
+	return rc == -ESRCH ? 0 : rc;
+}
+
+int live_resume(struct live *live, struct err *err)
+{
+	for (size_t i = 0; i < live->vms; i++)
+		fault_pin(live->vm[i]);
+	int rc = pmap_adopt(live->host, err);
+
+	if (rc)
+		return rc;
+	int64_t swept = pool_sweep(&live->host->machine, live->pmaps);
+	if (swept < 0)
+		return err_run(err, (int)-swept, "the pool cannot be swept: %s",
+			       strerror((int)-swept));
+	for (size_t i = 0; i < live->vms; i++) {
+		struct err why = {0};
+		if (resume(live->vm[i], &why))
+			attach_fail(live->vm[i], &why);
+		host_event(live->host, live->vm[i]->vm, "taken over", "process %d",
+			   (int)live->vm[i]->pid);
+	}
+	return 0;
 }
 
 struct live_vm *live_find(const struct live *live, const char *name)
@@ -207,9 +357,26 @@ static void tell_time(struct live *live, uint64_t now)
 	}
 }
 
-int live_turn(struct live *live, uint64_t timeout_ns, struct err *err)
+/*
+ * The host's time. A manager that is late for its timers, because it has too
+ * little of the CPU, does not catch up: it would scan, and guests would wait.
+ * The time is taken out of the clock.
+ */
+static uint64_t time_now(struct live *live)
 {
 	uint64_t now = os_mono_ns() - live->start_ns;
+	uint64_t late = now - clock_next(&live->host->clock, now);
+
+	if (late > LATE_MOST) {
+		live->start_ns += late - LATE_MOST;
+		now -= late - LATE_MOST;
+	}
+	return now;
+}
+
+int live_turn(struct live *live, uint64_t timeout_ns, struct err *err)
+{
+	uint64_t now = time_now(live);
 
 	tell_time(live, now);
 	int rc = loop_turn(&live->loop, clock_next(&live->host->clock, now + timeout_ns) - now);

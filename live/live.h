@@ -16,6 +16,7 @@
 #ifndef BALLAST_LIVE_LIVE_H
 #define BALLAST_LIVE_LIVE_H
 
+#include "live/arena.h"
 #include "live/loop.h"
 #include "pmap/pmap.h"
 
@@ -44,6 +45,8 @@ struct live_stats {
 	uint64_t fault_worst; /* ns, of one event */
 };
 
+#define AT_MOVING (UINT32_C(1) << 31)
+
 struct live;
 
 /* A guest, from when it is expected until it is gone. */
@@ -56,20 +59,39 @@ struct live_vm {
 	struct err why;			  /* it is DYING, if there is a reason */
 	int pagemap;
 	uint64_t base; /* of its memory, in its own process */
-	uint32_t *at;  /* [pages] 0: mapped to its window, else to that slot of the pool + 1 */
+	/*
+	 * [pages] 0: mapped to its window, else to that slot of the pool + 1.
+	 * With AT_MOVING that is what was asked for; where it is, nobody knows.
+	 */
+	uint32_t *at;
+	struct arena_guest *record;
 	struct live_stats stats;
 };
 
 /*
  * Makes a host whose backing is backing_live one of live guests, as its last
- * part; socket is where agents connect (made here, with mode 0600).
+ * part, before its first VM; socket is where agents connect (made here, with
+ * mode 0600). kept: the keeper's, or NULL. slots: of the swap area.
  */
-MUST_CHECK int live_open(struct host *host, const struct live_opts *opts, const char *socket,
-			 struct live **live, struct err *err);
+MUST_CHECK int live_open(struct host *host, struct pmap_part *pmaps, const struct live_opts *opts,
+			 const char *socket, struct kept *kept, uint32_t slots, struct live **live,
+			 struct err *err);
 
-/* Adds a VM, whose guest is now expected to connect. pages > 0. */
-MUST_CHECK int live_add(struct live *live, const char *name, uint32_t pages, struct live_vm **v,
-			struct err *err);
+/* Where the swap area's checksums outlive the manager: [slots]. */
+uint64_t *live_sums(struct live *live);
+
+/* Adds a VM, whose guest is now expected to connect. pages > 0; group NULL: the default. */
+MUST_CHECK int live_add(struct live *live, const char *name, const char *group, uint32_t pages,
+			struct live_vm **v, struct err *err);
+
+/*
+ * After a manager that was killed: adds a VM for every guest that it had. Who
+ * knows more of them (their groups: v->record) says so, and then live_resume()
+ * makes the pmaps true and lets the guests run on. A guest that cannot be taken
+ * over is killed alone; -errno is the host's end.
+ */
+MUST_CHECK int live_adopt(struct live *live, struct err *err);
+MUST_CHECK int live_resume(struct live *live, struct err *err);
 
 /* The guest of that name that is not gone, or NULL. */
 struct live_vm *live_find(const struct live *live, const char *name);

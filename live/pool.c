@@ -181,6 +181,67 @@ void pool_window_close(struct pool *pool, uint16_t vm)
 	punch(pool, w->offset, bytes_of(w->pages));
 }
 
+int pool_adopt(struct pool *pool, int fd)
+{
+	uint8_t *view = mmap(pool->view, SPAN, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+
+	if (view == MAP_FAILED)
+		return -errno;
+	madvise(view, SPAN, MADV_DONTDUMP);
+	close(pool->fd);
+	pool->fd = fd;
+	return 0;
+}
+
+int pool_window_adopt(struct pool *pool, uint16_t vm, uint64_t offset, uint32_t pages)
+{
+	int rc = offset > SPAN || bytes_of(pages) > SPAN - offset
+			 ? -ERANGE
+			 : pool_window_open(pool, vm, pages);
+
+	if (rc)
+		return rc;
+	pool->window[vm].offset = offset;
+	pool->next = max_u64(pool->next, offset + bytes_of(pages));
+	return 0;
+}
+
+/* Whether a frame's bytes lie in that page of the file. */
+static bool is_in_use(const struct machine *m, const struct pmap_part *pmaps, uint64_t page)
+{
+	const struct pool *pool = m->store;
+
+	if (page < m->frames)
+		return m->frame[page].vm == FRAME_SHARED && m->frame[page].refs;
+	for (size_t vm = 0; vm < pool->windows; vm++) {
+		const struct window *w = &pool->window[vm];
+		uint64_t first = w->offset >> PAGE_SHIFT;
+		if (w->open && page >= first && page - first < w->pages)
+			return pte_state(pmaps->pte[vm][page - first]) == PAGE_PRIVATE;
+	}
+	return false;
+}
+
+int64_t pool_sweep(const struct machine *m, const struct pmap_part *pmaps)
+{
+	struct pool *pool = m->store;
+	int64_t swept = 0;
+
+	for (off_t at = 0; (at = lseek(pool->fd, at, SEEK_DATA)) >= 0;) {
+		off_t end = lseek(pool->fd, at, SEEK_HOLE);
+		if (end < 0)
+			return -errno;
+		for (; at < end; at += PAGE_SIZE) {
+			if (is_in_use(m, pmaps, (uint64_t)at >> PAGE_SHIFT))
+				continue;
+			punch(pool, (uint64_t)at, PAGE_SIZE);
+			swept++;
+		}
+	}
+	return errno == ENXIO ? swept : -errno;
+}
+
 int pool_blocks(const struct pool *pool, uint64_t *pages)
 {
 	struct stat st;

@@ -16,7 +16,7 @@
 #ifndef BALLAST_LIVE_POOL_H
 #define BALLAST_LIVE_POOL_H
 
-#include "core/host.h"
+#include "pmap/pmap.h"
 
 extern const struct backing backing_live;
 
@@ -56,6 +56,19 @@ MUST_CHECK int pool_window_open(struct pool *pool, uint16_t vm, uint32_t pages);
 
 /* Gives all of a window's memory back at once; it holds nothing from now on. */
 void pool_window_close(struct pool *pool, uint16_t vm);
+
+/*
+ * Takes over the file of a pool that has died, and a window in it. The file is
+ * the pool's to close.
+ */
+MUST_CHECK int pool_adopt(struct pool *pool, int fd);
+MUST_CHECK int pool_window_adopt(struct pool *pool, uint16_t vm, uint64_t offset, uint32_t pages);
+
+/*
+ * Gives back whatever no frame is in use for: what a manager that died had
+ * begun to fill or not yet left. Returns the pages given back, or -errno.
+ */
+MUST_CHECK int64_t pool_sweep(const struct machine *m, const struct pmap_part *pmaps);
 
 /* Pages of memory that the kernel says the file has. 0 or -errno. */
 MUST_CHECK int pool_blocks(const struct pool *pool, uint64_t *pages);

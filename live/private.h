@@ -10,12 +10,23 @@ struct live {
 	struct host *host;
 	struct live_opts opts;
 	struct loop loop;
-	uint64_t start_ns; /* monotonic time at which the host's clock began */
+	uint64_t start_ns; /* monotonic time at which the host's clock began, and what it lost */
 	char *socket;
 	struct watch listener;
 	struct live_vm **vm; /* [vms] by VM id */
 	size_t vms;
+	struct pmap_part *pmaps;
+	struct kept *kept; /* NULL: nobody keeps what is lost here */
+	struct arena arena;
+	struct arena_guest *adding; /* the record of the VM that vm_add() is adding */
+	uint32_t tag;		    /* of the last move */
 };
+
+/* Where the keeper has a guest's descriptors. */
+static inline unsigned kept_place(const struct live_vm *v)
+{
+	return KEPT_GUEST + 3 * (unsigned)(v->record - v->live->arena.head->guest);
+}
 
 /* attach.c: agents and their guests' lives. */
 MUST_CHECK int attach_listen(struct live *live, const char *socket, struct err *err);
@@ -30,9 +41,15 @@ void attach_fail(struct live_vm *v, const struct err *why);
 /* Has the agent do it, and waits for that. 0 or -errno, of the agent's too. */
 MUST_CHECK int attach_move(struct live_vm *v, const struct wire_move *move);
 
+/* Waits until the agent has done whatever it was asked, by whomever. 0 or -errno. */
+MUST_CHECK int attach_sync(struct live_vm *v);
+MUST_CHECK int attach_watch(struct live_vm *v); /* its descriptors, from now on. 0 or -errno */
+
 /* fault.c: what a guest's touch leads to. */
 void fault_ready(struct watch *w, uint32_t events);
-void fault_hide(void *ctx, ppn_t ppn);				/* pmap.hide */
-void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, bool on); /* struct pool_guard */
+void fault_hide(void *ctx, ppn_t ppn); /* pmap.hide */
+void fault_pin(struct live_vm *v);     /* until they are settled, none is evicted */
+MUST_CHECK int fault_settle(struct live_vm *v, struct err *err); /* pages AT_MOVING */
+void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, bool on);	 /* struct pool_guard */
 
 #endif

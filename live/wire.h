@@ -18,7 +18,7 @@
 
 #include "core/types.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_MOVES   64
 #define WIRE_NAME    32 /* a VM's name with its final 0 */
 
@@ -48,6 +48,7 @@ struct wire {
 	uint32_t n;
 	uint64_t base;	 /* address in the guest's process */
 	uint64_t offset; /* of its window in the pool, bytes */
+	uint32_t tag;	 /* of a MOVE, and of the DONE that answers it */
 	uint32_t pages;
 	uint32_t orphan_s; /* how long a guest may wait without a manager before it is ended */
 	char vm[WIRE_NAME];

@@ -254,6 +254,12 @@ uint32_t pmap_harvest_accessed(struct pmap *pmap, ppn_t first, uint32_t n,
 
 /* The part. */
 
+static void count_states(struct pmap *pmap)
+{
+	for (uint32_t i = 0; i < pmap->pages; i++)
+		pmap->count[pte_state(pmap->pte[i])]++;
+}
+
 static int vm_added(void *ctx, struct vm *vm)
 {
 	struct pmap_part *part = ctx;
@@ -266,13 +272,19 @@ static int vm_added(void *ctx, struct vm *vm)
 		free(pmap);
 		return -ENOMEM;
 	}
-	pmap->pte = meter_alloc(&vm->host->meter, vm->pages * sizeof *pmap->pte);
+	if (part->store.entries)
+		pmap->pte = part->store.entries(part->store.ctx, vm);
+	else
+		pmap->pte = meter_alloc(&vm->host->meter, vm->pages * sizeof *pmap->pte);
 	if (!pmap->pte) {
 		free(pmap);
 		return -ENOMEM;
 	}
 	pmap->pages = vm->pages;
-	pmap->count[PAGE_UNBACKED] = vm->pages;
+	if (part->store.entries)
+		count_states(pmap);
+	else
+		pmap->count[PAGE_UNBACKED] = vm->pages;
 	pmap->vm = vm;
 	pmap->part = part;
 	part->pte[vm->id] = pmap->pte;
@@ -294,9 +306,11 @@ static void vm_emptied(void *ctx, struct vm *vm)
 
 static void vm_removed(void *ctx, struct vm *vm)
 {
-	(void)ctx;
+	const struct pmap_part *part = ctx;
+
 	mmu_free(vm->pmap->mmu);
-	meter_free(&vm->host->meter, vm->pmap->pte, vm->pages * sizeof *vm->pmap->pte);
+	if (!part->store.entries)
+		meter_free(&vm->host->meter, vm->pmap->pte, vm->pages * sizeof *vm->pmap->pte);
 	free(vm->pmap);
 }
 

@@ -139,6 +139,17 @@ struct page_handler {
 	/* Frees what the entry's value stands for; the pmap sets the new state. */
 	void (*drop)(void *ctx, struct pmap *pmap, ppn_t ppn);
 	void *ctx;
+	/*
+	 * Optional: the entry was found as it is (pmap_adopt()). Takes what its
+	 * value stands for; 0, or -errno with a message.
+	 */
+	int (*adopt)(void *ctx, struct pmap *pmap, ppn_t ppn, struct err *err);
+};
+
+/* Where entries lie that must outlive the host: already filled, or zeroed. */
+struct pte_store {
+	pte_t *(*entries)(void *ctx, const struct vm *vm); /* [vm->pages], or NULL */
+	void *ctx;
 };
 
 /*
@@ -164,6 +175,7 @@ struct pmap_part {
 	struct page_handler handler[PAGE_STATES];
 	struct sample_watch sample; /* at most one; touched may be NULL */
 	struct dma_watch dma;	    /* likewise */
+	struct pte_store store;	    /* entries NULL: the host's own memory */
 };
 
 MUST_CHECK int pmap_part_new(struct host *host, struct pmap_part **part);
@@ -276,6 +288,13 @@ void pmap_unmap_shared(struct pmap *pmap, ppn_t ppn, enum page_state state, uint
  */
 void pmap_sample(struct pmap *pmap, ppn_t ppn);
 void pmap_unsample(struct pmap *pmap, ppn_t ppn);
+
+/*
+ * The entries of all VMs, from a store, are taken for true: each page gets its
+ * frame, shared frame or slot, on a host that has handed out none. -errno leaves
+ * the host good for host_free() alone.
+ */
+MUST_CHECK int pmap_adopt(struct host *host, struct err *err);
 
 /* Forgets the page: it reads as zero from now on. Whatever it held is freed. */
 void pmap_drop(struct pmap *pmap, ppn_t ppn);

@@ -133,3 +133,37 @@ void share_drop(void *ctx, struct pmap *pmap, ppn_t ppn)
 	leave(s, mpn);
 	s->stats.dropped++;
 }
+
+/* A shared frame that nobody here knows yet: as the zero frame of its group, or in the table. */
+static int list_anew(struct sharing *s, struct pmap *pmap, mpn_t mpn)
+{
+	struct group *g = share_group_of(s, pmap);
+	struct machine *m = &s->host->machine;
+	uint32_t group = share_vm_of(s, pmap)->group, index = 0;
+	int rc = 0;
+
+	machine_own_shared(m, mpn);
+	if (page_is_zero(s, mpn) && !mpn_valid(g->zero))
+		g->zero = mpn;
+	else
+		rc = table_add(&s->table, table_hash(page_hash(s, g, mpn)), true, (uint16_t)group,
+			       mpn.n, &index);
+	m->frame[mpn.n].ppn = index;
+	return rc;
+}
+
+int share_adopt(void *ctx, struct pmap *pmap, ppn_t ppn, struct err *err)
+{
+	struct sharing *s = ctx;
+	mpn_t mpn = pte_mpn(pmap_peek(pmap, ppn));
+	bool known = s->host->machine.frame[mpn.n].refs != 0;
+	int rc = known ? refs_add(s, mpn) : list_anew(s, pmap, mpn);
+
+	if (rc)
+		return err_run(err, -rc, "no memory to adopt shared frames");
+	s->stats.merged += known;
+	s->stats.saved += known;
+	share_vm_of(s, pmap)->stats.merged += known;
+	share_vm_of(s, pmap)->stats.zero += is_zero_frame(s, pmap, mpn);
+	return 0;
+}

@@ -80,8 +80,21 @@ void area_fini(struct area *area)
 	meter_free(area->meter, area->map, area->clusters * sizeof *area->map);
 	meter_free(area->meter, area->occupied, words_of(area->clusters) * sizeof(uint64_t));
 	meter_free(area->meter, area->full, words_of(area->clusters) * sizeof(uint64_t));
-	meter_free(area->meter, area->sum, area->slots * sizeof *area->sum);
+	if (!area->kept)
+		meter_free(area->meter, area->sum, area->slots * sizeof *area->sum);
 	meter_free(area->meter, area->ids, area->slots * sizeof *area->ids);
+}
+
+void area_keep(struct area *area, int fd, uint64_t *sums)
+{
+	if (!area->kept)
+		meter_free(area->meter, area->sum, area->slots * sizeof *area->sum);
+	area->sum = sums;
+	area->kept = true;
+	if (fd >= 0) {
+		os_close(area->fd);
+		area->fd = fd;
+	}
 }
 
 bool area_taken(const struct area *area, uint32_t slot)
@@ -120,6 +133,22 @@ uint32_t area_take_elsewhere(struct area *area)
 	bit_put(area->full, area->cluster, *word == UINT64_MAX);
 	area->taken++;
 	return area->cluster * CLUSTER + bit;
+}
+
+bool area_claim(struct area *area, uint32_t slot)
+{
+	uint32_t c = slot / CLUSTER;
+
+	if (slot >= area->slots || area_taken(area, slot))
+		return false;
+	if (area->map[c] == 0) {
+		bit_put(area->occupied, c, true);
+		area->empty--;
+	}
+	bit_put(area->map, slot, true);
+	bit_put(area->full, c, area->map[c] == UINT64_MAX);
+	area->taken++;
+	return true;
 }
 
 void area_put(struct area *area, uint32_t slot)

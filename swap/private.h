@@ -48,6 +48,7 @@ struct area {
 	int fd;		  /* -1 without bytes */
 	const struct os_io *io;
 	uint64_t *sum; /* XXH64 per slot, with bytes */
+	bool kept;     /* the sums are another's memory */
 	uint64_t *ids; /* content id per slot, without; NULL until one is not 0 */
 	struct meter *meter;
 };
@@ -58,6 +59,7 @@ struct area {
 MUST_CHECK int area_init(struct area *area, struct meter *meter, uint32_t slots, const char *dir,
 			 const struct os_io *io, struct err *err);
 void area_fini(struct area *area);
+void area_keep(struct area *area, int fd, uint64_t *sums); /* as swap_keep() */
 
 /* The next free slot; SLOT_NONE when every slot is taken. */
 uint32_t area_take_elsewhere(struct area *area);
@@ -74,6 +76,9 @@ static inline uint32_t area_take(struct area *area)
 	area->taken++;
 	return area->cluster * 64 + bit;
 }
+
+/* Takes that slot; false if there is none or it is taken. */
+bool area_claim(struct area *area, uint32_t slot);
 
 void area_put(struct area *area, uint32_t slot);
 bool area_taken(const struct area *area, uint32_t slot);

@@ -353,6 +353,17 @@ static void swap_drop(void *ctx, struct pmap *pmap, ppn_t ppn)
 	area_put(&s->area, pte_value(pmap_peek(pmap, ppn)));
 }
 
+static int swap_adopt(void *ctx, struct pmap *pmap, ppn_t ppn, struct err *err)
+{
+	struct swap *s = ctx;
+	uint32_t slot = pte_value(pmap_peek(pmap, ppn));
+
+	if (area_claim(&s->area, slot))
+		return 0;
+	return err_run(err, EUCLEAN, "page %u lies in swap slot %u, which is %s", ppn.n, slot,
+		       slot < s->area.slots ? "another page's" : "none of the area's");
+}
+
 /* What the machine tells. */
 
 static void frame_mapped(void *ctx, mpn_t mpn)
@@ -534,7 +545,8 @@ int swap_open(struct host *host, struct pmap_part *pmaps, const struct swap_opts
 		swap_close(s);
 		return rc;
 	}
-	pmap_handle(pmaps, PAGE_SWAPPED, &(struct page_handler){swap_fault, swap_drop, s});
+	pmap_handle(pmaps, PAGE_SWAPPED,
+		    &(struct page_handler){swap_fault, swap_drop, s, swap_adopt});
 	host->machine.watch =
 		(struct frame_watch){s->victim->mapped ? frame_mapped : NULL, frame_unmapped, s};
 	stat_bind(&host->scope, swap_host_rows, s);
@@ -542,6 +554,11 @@ int swap_open(struct host *host, struct pmap_part *pmaps, const struct swap_opts
 	host_add_reclaimer(host, &swap_reclaimer, s);
 	*out = s;
 	return 0;
+}
+
+void swap_keep(struct swap *s, int fd, uint64_t *sums)
+{
+	area_keep(&s->area, fd, sums);
 }
 
 int swap_fd(const struct swap *s)

@@ -45,6 +45,13 @@ MUST_CHECK int swap_open(struct host *host, struct pmap_part *pmaps, const struc
 			 uint32_t slots, const struct os_io *io, struct swap **swap,
 			 struct err *err);
 
+/*
+ * Puts the slots' checksums where they outlive the host, and takes over a file
+ * with pages in it (fd, swap's to close; -1: the new one). Before any page is
+ * swapped; what pages lie there pmap_adopt() tells. Only with a file.
+ */
+void swap_keep(struct swap *swap, int fd, uint64_t *sums);
+
 /* The file's descriptor, for tests that damage it; -1 with backing ids. */
 int swap_fd(const struct swap *swap);
 

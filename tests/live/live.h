@@ -92,7 +92,7 @@ static inline void live_test_open(struct live_test *t, struct live_shape s)
 	live_need(swap_open(t->host, t->pmaps, &swap, s.slots ? s.slots : 1 << 20,
 			    s.io ? s.io : &os_io, &t->swap, &err),
 		  &err);
-	live_need(live_open(t->host, &live, t->socket, &t->live, &err), &err);
+	live_need(live_open(t->host, t->pmaps, &live, t->socket, NULL, 1, &t->live, &err), &err);
 }
 
 /* A VM and a verifier in it. */
@@ -106,7 +106,7 @@ static inline struct live_vm *live_verifier(struct live_test *t, const char *nam
 	struct live_vm *v;
 	struct err err;
 
-	live_need(live_add(t->live, name, pages, &v, &err), &err);
+	live_need(live_add(t->live, name, NULL, pages, &v, &err), &err);
 	if (t->guests == LIVE_GUESTS || fd < 0 || ftruncate(fd, (off_t)pages * PAGE_SIZE) ||
 	    pipe2(out, O_CLOEXEC))
 		abort();

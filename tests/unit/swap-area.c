@@ -225,7 +225,29 @@ static void no_file_no_area(void)
 	CU_ASSERT_EQUAL(meter.bytes, 0);
 }
 
-TESTS("swap/area", {"take and put", take_and_put},
+/* Claimed one by one, every second slot and then the rest, the area ends full. */
+static void slots_are_claimed(void)
+{
+	struct area area;
+
+	open_area(&area, 200);
+	CU_ASSERT_FALSE(area_claim(&area, 200));
+	for (uint32_t half = 0; half < 2; half++) {
+		for (uint32_t i = half; i < 200; i += 2) {
+			CU_ASSERT_TRUE(area_claim(&area, i));
+			CU_ASSERT_FALSE(area_claim(&area, i));
+			CU_ASSERT_TRUE(area_taken(&area, i));
+		}
+		CU_ASSERT_EQUAL(area.empty, 0);
+		CU_ASSERT_EQUAL(area.taken, 100 * (half + 1));
+	}
+	CU_ASSERT_EQUAL(area_take(&area), SLOT_NONE);
+	area_put(&area, 77);
+	CU_ASSERT_EQUAL(area_take(&area), 77);
+	close_area(&area);
+}
+
+TESTS("swap/area", {"take and put", take_and_put}, {"claim", slots_are_claimed},
       {"clusters in sequence", clusters_are_filled_in_sequence},
       {"content ids", content_ids_travel}, {"bytes", bytes_travel_or_the_error_names_the_slot},
       {"no file", no_file_no_area})

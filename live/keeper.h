@@ -1,0 +1,43 @@
+/*
+ * The keeper: what is left when the manager is killed.
+ *
+ * A live host is two processes. The worker is the manager; the keeper forked it
+ * and holds copies of every descriptor that must not be closed: the pool, the
+ * arena, the swap file, and each guest's userfaultfd, agent socket and pidfd.
+ * It looks at none of them. When the worker dies by a signal the keeper forks
+ * another, which inherits them all and finds in the arena what they mean
+ * (live/adopt.c). It is small, so that it does not die itself; if it does, the
+ * worker ends the guests.
+ */
+#ifndef BALLAST_LIVE_KEEPER_H
+#define BALLAST_LIVE_KEEPER_H
+
+#include "core/types.h"
+
+#define KEPT_GUESTS 256 /* running at a time */
+
+/* Places of descriptors. Of guest i: KEPT_GUEST + 3 * i and the two after it. */
+enum { KEPT_POOL, KEPT_ARENA, KEPT_SWAP, KEPT_GUEST, KEPT_MOST = KEPT_GUEST + 3 * KEPT_GUESTS };
+
+/* As a worker sees it. Where a function takes one, NULL is a host without a keeper. */
+struct kept {
+	int channel;	   /* to the keeper */
+	unsigned lives;	   /* workers that died before this one */
+	int fd[KEPT_MOST]; /* inherited ones, this worker's to use or to close; -1 none */
+};
+
+/* Has the keeper hold a copy of fd at that place, or with fd -1 nothing any more. */
+void kept_put(const struct kept *kept, unsigned place, int fd);
+
+/*
+ * Runs work() in a worker, and again after each that is killed, until one
+ * ends by itself; returns its exit code. A first worker that is killed before it
+ * has said that it is up is not followed, nor are a few such in a row: 1. SIGTERM
+ * and SIGINT go to the worker.
+ */
+int keeper_run(int (*work)(void *ctx, struct kept *kept), void *ctx);
+
+/* The worker is up: from now on it is followed. */
+void kept_up(const struct kept *kept);
+
+#endif
