@@ -401,7 +401,10 @@ int cmd_host(int argc, char **argv)
 		.cmds = verbs,
 		.doc = "The live host, which owns the memory of real guests."
 		       "\v",
-		.more = "'ballast vm' starts guests in it; 'ballast top' watches them.\n",
+		.more = "'ballast vm' starts guests in it; 'ballast top' watches them.\n\n"
+			"Examples:\n"
+			"  ballast host start -s host.memory=512mb\n"
+			"  ballast host status\n",
 	};
 
 	return cmd_group(&group, argc, argv);

@@ -304,7 +304,9 @@ int cmd_vm(int argc, char **argv)
 		.cmds = verbs,
 		.doc = "The guests of a live host ('ballast host')."
 		       "\v",
-		.more = "",
+		.more = "Examples:\n"
+			"  ballast vm start web --memory 128mb\n"
+			"  ballast vm list\n",
 	};
 
 	return cmd_group(&group, argc, argv);
