@@ -467,7 +467,7 @@ static int resolve(struct mmu *mmu, struct derived *d, struct tlb_region *r, uin
 	/* A table that is on the way to itself: the write is emulated, each time. */
 	pte_t p = mmu->pmap->pte[g.ppn];
 	mmu->stats.pt_writes++;
-	*walk = (struct mmu_walk){.ppn = g.ppn, .mpn = pte_value(p)};
+	*walk = (struct mmu_walk){.ppn = g.ppn, .mpn = pte_value(p), .part = g.level == 2};
 	walk->rights = (uint8_t)(g.rights | (p & PTE_W ? TLB_HOST_W : 0));
 	return EMULATED;
 }
@@ -498,6 +498,7 @@ int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint6
 				walk->mpn = (uint32_t)(w >> PAGE_SHIFT);
 				walk->rights = (uint8_t)(rights | (w & DW_HOSTW ? TLB_HOST_W : 0));
 				walk->dirty = w & DW_W;
+				walk->part = t->splinter;
 				return 0;
 			}
 		}

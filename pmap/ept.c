@@ -239,6 +239,7 @@ int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, str
 	uint64_t w = d->word ? d->word : e->leaf[g.ppn];
 	walk->dirty = guest_mark(&g, write);
 	walk->large = d->word && g.level == 2;
+	walk->part = g.level == 2 && !walk->large;
 	walk->ppn = g.ppn;
 	walk->mpn = ept_mpn(w) + (d->word ? g.ppn % PT_LARGE : 0);
 	walk->rights = (uint8_t)(g.rights | (w & EPT_W ? TLB_HOST_W : 0));

@@ -297,6 +297,7 @@ static int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, const struct
 			return err_run(err, ENOMEM, "no memory for a TLB");
 	}
 	struct tlb_rec *rec = w->large ? &r->large : &r->rec[vpn & (PT_LARGE - 1)];
+	r->fractured |= w->part;
 	bool writable = w->dirty && (w->rights & PT_R_W) && (w->rights & TLB_HOST_W);
 	unsigned kernel = 1u | (unsigned)writable << 1;
 	rec->ppn = w->ppn - first;

@@ -125,6 +125,7 @@ struct mmu_walk {
 	uint8_t rights; /* PT_R_* and TLB_HOST_W */
 	bool dirty;	/* writes may go ahead without another walk */
 	bool large;	/* the TLB may hold all 2 MiB */
+	bool part;	/* of a large page of the guest, which the TLB holds in parts */
 };
 
 struct tlb_region;

@@ -252,6 +252,10 @@ static void drop_page(struct tlb *t, uint64_t key, uint64_t vpn)
 
 	if (!r)
 		return;
+	/* INVLPG takes out a large page whole, in however many parts it is held. */
+	for (unsigned i = 0; r->fractured && i < PT_LARGE; i++)
+		tlb_drop(t, r, &r->rec[i], (vpn & ~(uint64_t)(PT_LARGE - 1)) + i);
+	r->fractured = false;
 	tlb_drop(t, r, &r->rec[vpn & (PT_LARGE - 1)], vpn);
 	tlb_drop(t, r, &r->large, vpn);
 }

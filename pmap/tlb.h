@@ -50,6 +50,7 @@ struct tlb_region {
 	uint32_t live; /* of its records, the ways that hold one, at flush count: */
 	uint16_t live_gen;
 	enum tlb_class class;
+	bool fractured; /* small records stand for a part of a large page of the guest */
 	/*
 	 * What a walk through the upper levels found, good while the store's
 	 * upper_gen is memo_gen and the mode's own tables are as they were.
