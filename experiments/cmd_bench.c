@@ -15,6 +15,7 @@ const struct bench benches[] = {
 	 bench_guest},
 	{"sharing", "pages shared per CPU-second, against hashing alone and the kernel's KSM",
 	 bench_sharing},
+	{"mmu", "references translated per CPU-second, by each way of translation", bench_mmu},
 	{NULL},
 };
 

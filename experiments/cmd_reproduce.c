@@ -25,6 +25,8 @@ const struct experiment experiments[] = {
 	 esx_fig6_run},
 	{"double-paging", "pages paged twice, by balloon, random and LRU paging below a guest",
 	 double_paging_run},
+	{"mmu-modes", "what translation costs by shadow tables, EPT, directly and nested",
+	 mmu_modes_run},
 	{"sharing-scan", "memory reclaimed by every scan policy, for the CPU time that it takes",
 	 sharing_scan_run},
 	{"esx-ioremap", "copies for devices, with and without remapping pages to low memory",

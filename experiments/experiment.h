@@ -35,6 +35,7 @@ int esx_fig5_run(const char *dir, json_t *told, struct err *err);
 int esx_fig6_run(const char *dir, json_t *told, struct err *err);
 int esx_ioremap_run(const char *dir, json_t *told, struct err *err);
 int sampler_race_run(const char *dir, json_t *told, struct err *err);
+int mmu_modes_run(const char *dir, json_t *told, struct err *err);
 int sharing_scan_run(const char *dir, json_t *told, struct err *err);
 
 #endif

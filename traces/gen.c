@@ -9,7 +9,9 @@ const struct policy *const trace_laws[] = {
 	&law_zipf.policy,	&law_phases.policy,
 	&law_drift.policy,	&law_mix.policy,
 	&law_image.policy,	&law_toucher.policy,
-	&law_netbuf.policy,	NULL,
+	&law_netbuf.policy,	&law_walker.policy,
+	&law_build.policy,	&law_server.policy,
+	&law_database.policy,	NULL,
 };
 
 static const struct opt gen_table[] = {
@@ -33,6 +35,8 @@ static const struct opt gen_table[] = {
 	 "phases, drift: references until the set has moved; 0 means a twentieth of refs"},
 	{"scan_ratio", OPT_REAL, offsetof(struct gen_opts, scan_ratio), "0.05", 0, 1, NULL,
 	 "drift: share of references that belong to the scan over all pages"},
+	{"churn", OPT_REAL, offsetof(struct gen_opts, churn), "0", 0, 1, NULL,
+	 "walker: share of references that unmap a page first"},
 	{"mix", OPT_STRING, offsetof(struct gen_opts, mix), NULL, 0, 0, NULL,
 	 "mix: the laws and their weights, \"zipf:3 sequential:1\""},
 	{"zero", OPT_REAL, offsetof(struct gen_opts, zero), "5%", 0, 1, NULL,
@@ -206,7 +210,8 @@ static void describe(const struct gen_opts *o, struct trace_info *info)
 	if (law->tick_ns)
 		info->tick_ns = law->tick_ns;
 	info->records = (uint64_t)o->refs;
-	info->highest_page = (uint64_t)o->pages - 1;
+	info->highest_page = law->is_virtual ? REC_PAGE_MAX : (uint64_t)o->pages - 1;
+	info->space = law->is_virtual ? TRACE_VPN : TRACE_PPN;
 }
 
 int source_generate(const struct gen_opts *opts, struct source **source, struct err *err)

@@ -39,6 +39,9 @@
  *               write_ratio the device writes the buffer and the guest reads it, else the
  *               guest writes it and the device reads it; each is followed by a read of any
  *               page. Three references a packet
+ *   walker, build, server, database
+ *               processes in virtual memory, with what they ask of their kernel;
+ *               traces/gen_procs.c says what each does
  */
 #ifndef BALLAST_TRACES_GEN_H
 #define BALLAST_TRACES_GEN_H
@@ -59,11 +62,12 @@ struct law {
 	/* Optional: the command that makes the trace again, where other options than most laws'. */
 	void (*describe)(const struct gen_opts *opts, char *text, size_t size);
 	uint32_t tick_ns;	   /* of their times; 0: they have none */
+	bool is_virtual;	   /* its pages are VPNs */
 	void (*stop)(void *state); /* frees what the state owns; or NULL */
 };
 
 extern const struct law law_sequential, law_uniform, law_zipf, law_phases, law_drift, law_mix,
-	law_image, law_toucher, law_netbuf;
+	law_image, law_toucher, law_netbuf, law_walker, law_build, law_server, law_database;
 
 /* A bijection on [0, n), drawn from a stream: invertible mixing, walked until it falls below n. */
 struct scatter {

@@ -115,6 +115,7 @@ struct gen_opts {
 	double alpha;		       /* zipf: exponent */
 	int64_t set_pages, phase_refs; /* phases, drift: size of a working set, its life */
 	double scan_ratio;	       /* drift: of references that belong to a sequential scan */
+	double churn;		       /* walker: of references that unmap first */
 	char *mix;		       /* mix: "law:weight law:weight ..." */
 	double zero, copies, copy_contents, common, member; /* image: classes, parts of pages */
 	int64_t image;					    /* image: whose contents */

@@ -1,0 +1,91 @@
+#include "experiments/mmu_point.h"
+
+#include "experiments/datadir.h"
+#include "experiments/kinds.h"
+#include "experiments/run.h"
+#include "pmap/mmu.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+int mmu_point_job(const struct mmu_point *p, uint64_t records, struct job **out, struct err *err)
+{
+	char path[PATH_MAX], text[512];
+	struct job *job;
+
+	if (job_new(job_sections, &job))
+		return err_run(err, ENOMEM, "no memory for a job");
+	snprintf(text, sizeof text,
+		 "gen g { law = %s refs = %llu pages = %llu churn = %.9f }\n"
+		 "vm a { translation = %s }\n",
+		 p->law, (unsigned long long)records, (unsigned long long)p->pages, p->churn,
+		 p->mode);
+	int rc = data_path("mmu-modes/base.job", path, err);
+	if (rc == 0)
+		rc = job_load(job, path, err);
+	if (rc == 0)
+		rc = job_parse(job, text, "a point of the experiment", err);
+	if (rc) {
+		job_free(job);
+		return rc;
+	}
+	*out = job;
+	return 0;
+}
+
+static int run_half(const struct mmu_point *p, uint64_t records, struct mmu_stats *stats,
+		    uint64_t *refs, uint64_t *digest, struct err *err)
+{
+	struct run *run;
+	struct job *job;
+
+	int rc = mmu_point_job(p, records, &job, err);
+	if (rc)
+		return rc;
+	rc = run_open(job, &run, err);
+	if (rc == 0) {
+		rc = run_go(run, NULL, NULL, err);
+		if (rc == 0 && run_failed(run)) {
+			*err = *run_failed(run);
+			rc = -EIO;
+		}
+		const struct mmu *mmu = run_host(run)->vm[0]->pmap->mmu;
+		*stats = mmu->stats;
+		*refs = mmu->refs;
+		*digest = mmu->digest;
+		run_close(run);
+	}
+	job_free(job);
+	return rc;
+}
+
+int mmu_point_run(const struct mmu_point *p, struct mmu_cost *cost, struct err *err)
+{
+	struct mmu_stats a, b;
+	struct mmu_opts o;
+	uint64_t before, after;
+
+	int rc = run_half(p, p->records, &a, &before, &cost->digest, err);
+	if (rc == 0)
+		rc = run_half(p, 2 * p->records, &b, &after, &cost->digest, err);
+	if (rc == 0 && opt_defaults(&mmu_section, &o))
+		rc = err_run(err, ENOMEM, "no memory for options");
+	if (rc)
+		return rc;
+	const double refs = (double)(after - before);
+	const int64_t l2_hit = ((const struct mmu_preset *)o.preset)->opts.l2_hit;
+#define RATE(field) ((double)(b.field - a.field) / refs)
+	cost->misses = RATE(tlb_misses);
+	cost->walk_refs = RATE(walk_refs);
+	cost->exit_count = RATE(exits);
+	cost->cycles = RATE(cycles);
+	cost->tlb = RATE(tlb_l2_hits) * (double)l2_hit;
+	cost->walk = RATE(walk_refs) * (double)o.walk_ref;
+	cost->guest = RATE(guest_faults) * (double)o.guest_fault;
+	cost->exits = RATE(exits) * (double)o.exit;
+#undef RATE
+	cost->work = cost->cycles - cost->tlb - cost->walk - cost->guest - cost->exits;
+	cost->table_pages = (double)b.table_pages;
+	cost->guest_tables = (double)b.guest_tables;
+	return 0;
+}
