@@ -50,6 +50,7 @@ void pages_init(struct gos *g)
 	g->mark_high = 3 * g->mark_min;
 	for (uint32_t i = 0; i < n; i++) {
 		g->page[i].slot = NO_PAGE;
+		g->page[i].flags = GPAGE_UNUSED;
 		list_push_tail(g, list_of(g, i), i);
 	}
 }
@@ -125,7 +126,32 @@ int page_alloc(struct gos *g, enum gpage_use u, uint32_t *page)
 void page_free(struct gos *g, uint32_t page)
 {
 	g->page[page].use = GPAGE_FREE;
+	g->page[page].flags = 0;
 	list_push(g, g->os->zeroes ? LIST_DIRTY_FREE : list_of(g, page), page);
+}
+
+/* The page at a list's head is used next; pages behind it that are unused follow the others. */
+uint32_t page_take_used(struct gos *g)
+{
+	static const enum glist_id lists[] = {LIST_DIRTY_FREE, LIST_FREE_HIGH, LIST_FREE_NORMAL,
+					      LIST_FREE_DMA};
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		uint32_t page = g->list[lists[i]].head;
+		if (page == NO_PAGE || g->page[page].flags & GPAGE_UNUSED)
+			continue;
+		list_remove(g, page);
+		use(g, GPAGE_BALLOON, page);
+		return page;
+	}
+	return NO_PAGE;
+}
+
+void page_free_reported(struct gos *g, uint32_t page)
+{
+	g->page[page].use = GPAGE_FREE;
+	g->page[page].flags = GPAGE_UNUSED;
+	list_push_tail(g, list_of(g, page), page);
 }
 
 int zero_freed_page(struct gos *g)

@@ -57,6 +57,7 @@ enum glist_id {
 
 #define GPAGE_REFERENCED 1u /* used since a list's hand last looked */
 #define GPAGE_DIRTY	 2u /* cache: newer than the disk's */
+#define GPAGE_UNUSED	 4u /* free: not used since boot, or since it was reported */
 
 /* Linux's struct page. */
 struct gpage {
@@ -251,7 +252,10 @@ MUST_CHECK int page_alloc(struct gos *g, enum gpage_use use, uint32_t *page);
 /* The same without waiting and without the last reserve: -ENOMEM, with no message, if none. */
 MUST_CHECK int page_alloc_easily(struct gos *g, enum gpage_use use, uint32_t *page);
 void page_free(struct gos *g, uint32_t page); /* in no list */
-int zero_freed_page(struct gos *g);	      /* one, if any waits for it: 1, 0, or -errno */
+/* For free-page hints: a free page that was used since it was last reported, or NO_PAGE. */
+uint32_t page_take_used(struct gos *g);
+void page_free_reported(struct gos *g, uint32_t page); /* it reads as zero */
+int zero_freed_page(struct gos *g); /* one, if any waits for it: 1, 0, or -errno */
 
 static inline uint32_t pages_free(const struct gos *g)
 {

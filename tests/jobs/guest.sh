@@ -66,6 +66,27 @@ mkdir "$work/b"
 	fail "the VM does not hold what it is to have"
 [ "$(value "$work/b.json" os_swap_out)" = 0 ] || fail "the guest swapped for the balloon"
 
+# An idle guest gives 100 MB within 2 s of being asked, at default rates.
+"$ballast" run "$work/b.job" -s host.memory=256mb -s vm.a.memory=180mb -s vm.b.memory=180mb \
+	-s vm.b.min=180mb -s run.sample=100ms -o "$work/b" >"$work/out" || fail "100 MB: $(cat "$work/out")"
+awk -F, '
+	NR == 1 { for (i = 1; i <= NF; i++) col[$i] = i; next }
+	$col["vm.a.os_balloon"] > 0 && !first { first = $1 }
+	$col["vm.a.os_balloon"] >= 25600 { last = $1; exit }
+	END { exit !(first && last && last - first < 2) }
+	' "$work/b/series.csv" || fail "100 MB took longer than 2 s"
+
+# With every byte checked: a balloon, hints, a guest that swaps, a host that swaps.
+sed -i 's/^workload touch.*/&\nworkload build { kind = kernel-build clients = 3 memory = 8mb rounds = 30 }/
+	s/workload = touch/workload = {touch, build}/
+	s/{balloon}/{balloon, swap}/' "$work/b.job"
+for more in "balloon.hints=on" "guest.memory_test=on" "vm.a.balloon=off"; do
+	"$ballast" run "$work/b.job" -s host.backing=ram -s run.oracle=on -s "$more" >"$work/out" 2>&1 ||
+		fail "$more: $(tail -n 1 "$work/out")"
+done
+"$ballast" run "$work/b.job" -s balloon.hints=on --json >"$work/b.json" || fail "hints"
+[ "$(value "$work/b.json" hinted)" -gt 1000 ] || fail "no hints: $(value "$work/b.json" hinted)"
+
 # What is refused, in one line, with the place and the mend.
 refused() {
 	code=$1 text=$2

@@ -106,19 +106,35 @@ static void use_balloon(struct world *w)
 				 swapped = w->t.g->stats.swap_out;
 			int rc = w->driver.alloc_page(w->driver.ctx, &w->balloon[w->out]);
 			CU_ASSERT_FATAL(rc == 0 || rc == -ENOMEM);
-			w->out += rc == 0;
+			if (rc == 0) /* as the host does with what it is given */
+				pmap_drop(w->t.vm->pmap, w->balloon[w->out++]);
 			/* Swapped: then there was no clean cache left when it began. */
 			CU_ASSERT(w->t.g->stats.swap_out == swapped || w->t.g->stats.cached == 0 ||
 				  clean < w->t.g->mark_high);
+		} else if (!in && below(w, 10) == 0) {
+			ppn_t ppn[20];
+			uint32_t got = w->driver.take_free(w->driver.ctx, ppn, 20);
+			for (uint32_t i = 0; i < got; i++)
+				pmap_drop(w->t.vm->pmap, ppn[i]);
+			w->driver.free_reported(w->driver.ctx, ppn, got);
 		} else if (!in && w->out) {
 			w->driver.free_page(w->driver.ctx, w->balloon[--w->out]);
 		}
 	}
 }
 
+static int read_page(struct vm *vm, ppn_t ppn, mpn_t *mpn, struct err *err)
+{
+	int rc = pmap_touch(vm->pmap, ppn, ACCESS_READ, err);
+
+	*mpn = pte_mpn(pmap_peek(vm->pmap, ppn));
+	return rc;
+}
+
 static void life(unsigned long long seed, const char *os)
 {
 	struct world *w = calloc(1, sizeof *w);
+	struct err err = {0};
 
 	guest_new(&w->t, (struct guest_shape){.pages = 1536,
 					      .frames = 1200,
@@ -138,6 +154,7 @@ static void life(unsigned long long seed, const char *os)
 		if (below(w, 2))
 			guest_sleep(w->t.g);
 	}
+	CU_ASSERT_EQUAL(oracle_check(w->t.oracle, w->t.vm, read_page, stdout, &err), 0);
 	CU_ASSERT(w->t.g->stats.reclaimed > 0);
 	CU_ASSERT(w->t.g->stats.swap_out > 0);
 	guest_free(&w->t);

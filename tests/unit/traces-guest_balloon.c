@@ -57,6 +57,59 @@ static void give_back(void)
 	guest_free(&t);
 }
 
+/* Free pages that were used, each once until it is used again. */
+static void hints(void)
+{
+	struct test_guest t;
+	ppn_t ppn[600];
+	uint32_t page[500];
+
+	guest_new(&t, (struct guest_shape){.backing = "ram", .oracle = true});
+	struct driver_guest d = gos_driver_guest(t.g);
+	uint32_t before = pages_free(t.g);
+	CU_ASSERT_EQUAL(d.take_free(d.ctx, ppn, 600), 0); /* never used */
+	for (int i = 0; i < 500; i++) {
+		CU_ASSERT_EQUAL_FATAL(page_alloc(t.g, GPAGE_KERNEL, &page[i]), 0);
+		CU_ASSERT_EQUAL_FATAL(gos_touch(t.g, (ppn_t){page[i]}, ACCESS_WRITE), 0);
+	}
+	for (int i = 0; i < 500; i++)
+		page_free(t.g, page[i]);
+	CU_ASSERT_EQUAL(d.take_free(d.ctx, ppn, 200), 200);
+	CU_ASSERT_EQUAL(d.take_free(d.ctx, ppn + 200, 400), 300);
+	CU_ASSERT_EQUAL(pages_free(t.g), before - 500);
+	CU_ASSERT_EQUAL(t.g->stats.balloon, 500);
+	CU_ASSERT_EQUAL(test_audit(&t.t), 0);
+	for (int i = 0; i < 500; i++)
+		pmap_drop(t.vm->pmap, ppn[i]); /* as the host does */
+	d.free_reported(d.ctx, ppn, 500);
+	d.free_reported(d.ctx, ppn, 1); /* was given back: refused */
+	CU_ASSERT_EQUAL(pages_free(t.g), before);
+	CU_ASSERT_EQUAL(d.take_free(d.ctx, ppn, 600), 0);
+	CU_ASSERT_EQUAL(page_alloc(t.g, GPAGE_KERNEL, page), 0);
+	CU_ASSERT(!(t.g->page[page[0]].flags & GPAGE_UNUSED));
+	page_free(t.g, page[0]);
+	CU_ASSERT_EQUAL(d.take_free(d.ctx, ppn, 600), 1);
+	CU_ASSERT_EQUAL(ppn[0].n, page[0]);
+	d.free_page(d.ctx, ppn[0]);
+	guest_free(&t);
+}
+
+/* Short of memory it reports nothing: all that is free will soon be used. */
+static void no_hints(void)
+{
+	struct test_guest t;
+	ppn_t ppn[10];
+	uint32_t page;
+
+	guest_new(&t, (struct guest_shape){0});
+	struct driver_guest d = gos_driver_guest(t.g);
+	CU_ASSERT_EQUAL(page_alloc(t.g, GPAGE_KERNEL, &page), 0);
+	guest_fill(t.g, 2 * t.g->mark_high - 1);
+	page_free(t.g, page);
+	CU_ASSERT_EQUAL(d.take_free(d.ctx, ppn, 10), 0);
+	guest_free(&t);
+}
+
 static void statistics(void)
 {
 	struct test_guest t;
@@ -81,4 +134,4 @@ static void statistics(void)
 }
 
 TESTS("traces/guest_balloon", {"clean cache first", clean_cache_first}, {"give back", give_back},
-      {"statistics", statistics})
+      {"hints", hints}, {"no hints", no_hints}, {"statistics", statistics})
