@@ -191,6 +191,8 @@ static json_t *guest_json(const struct live_vm *v)
 	if (o && stats)
 		json_object_update(o, stats);
 	json_decref(stats);
+	if (o)
+		json_object_set_new(o, "active", json_integer((json_int_t)vm_active(v->vm)));
 	if (o && v->vm->state == VM_FAILED)
 		json_object_set_new(o, "error", json_string(v->vm->err.msg));
 	return o;

@@ -91,6 +91,21 @@ refused 1 'a guest named ends already' "$ballast" vm start ends -m 32mb "$verify
 sleep 1
 "$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
 "$ballast" vm list | grep -q '^dies .*running' || fail "$("$ballast" vm list)"
+"$ballast" top --once -d 500ms | awk '$1 == "dies" && $8 > 0 && $NF == "running" { n++ } END { exit !n }' ||
+	fail "$("$ballast" top --once)"
+"$ballast" top --once --json | python3 -c '
+import json, sys
+top = json.load(sys.stdin)
+vm = {v["name"]: v for v in top["vms"]}["dies"]
+assert vm["mib"] == 32 and vm["private_mib"] + vm["shared_mib"] + vm["swapped_mib"] <= 32
+assert top["host"]["frames"] == 16384
+' || fail "top --once --json: $("$ballast" top --once --json)"
+refused 2 'needs a terminal' "$ballast" top
+if command -v script >/dev/null; then
+	(sleep 1 && printf fq) | TERM=xterm timeout 20 script -qec "$ballast top" /dev/null >"$work/out" ||
+		fail "top on a terminal: $?"
+	grep -q "MiB: .* free" "$work/out" && grep -q dies "$work/out" || fail "top shows $(head -c 500 "$work/out")"
+fi
 kill -9 "$("$ballast" vm list | awk '$1 == "dies" { print $3 }')"
 "$ballast" vm stop stops
 for _ in $(seq 200); do
