@@ -33,6 +33,7 @@ int bench_replay(const struct bench_args *args, json_t *out, struct err *err);
 int bench_full(const struct bench_args *args, json_t *out, struct err *err);
 int bench_guest(const struct bench_args *args, json_t *out, struct err *err);
 int bench_mmu(const struct bench_args *args, json_t *out, struct err *err);
+int bench_live(const struct bench_args *args, json_t *out, struct err *err);
 int bench_sharing(const struct bench_args *args, json_t *out, struct err *err);
 
 /* A trace in a file without a name, which goes when this process does. */

@@ -16,6 +16,9 @@ const struct bench benches[] = {
 	{"sharing", "pages shared per CPU-second, against hashing alone and the kernel's KSM",
 	 bench_sharing},
 	{"mmu", "references translated per CPU-second, by each way of translation", bench_mmu},
+	{"live",
+	 "a live guest's page touched, evicted, brought back and sampled, against the kernel",
+	 bench_live},
 	{NULL},
 };
 

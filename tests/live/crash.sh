@@ -69,7 +69,7 @@ done
 "$ballast" vm start d -m 16mb "$verify" - 600 2 3 >"$work/out" 2>&1 || fail "$(cat "$work/out")"
 guest=$("$ballast" vm list | awk '$1 == "d" { print $3 }')
 manager=$(field pid)
-kill -9 "$(ps -o ppid= -p "$manager" | tr -d ' ')" "$manager"
+kill -9 "$(awk '/^PPid:/ { print $2 }' "/proc/$manager/status")" "$manager"
 sleep 1
 kill -0 "$guest" 2>/dev/null || fail "the guest was ended before its time"
 for _ in $(seq 60); do
