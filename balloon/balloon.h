@@ -14,8 +14,9 @@
  * and the reclaim loop pages instead (balloon/trust.c).
  *
  * The balloon is wanted as large as what the VM holds beyond its target: held +
- * ballooned - target, from 0 to the cap; and no larger than it was asked
- * to be before while the machine has memory to spare (state above soft). One host, one thread.
+ * ballooned - target, from 0 to the cap; and no larger than it was asked to
+ * be before while the machine has memory to spare (state above soft) and settings
+ * and VMs are what they were (host->adjusting). One host, one thread.
  */
 #ifndef BALLAST_BALLOON_BALLOON_H
 #define BALLAST_BALLOON_BALLOON_H

@@ -17,22 +17,22 @@ static uint64_t now(const struct balloon_vm *v)
 	return v->balloon->host->clock.now_ns;
 }
 
-/* Whether the machine is short enough of memory to take some; always, without a reclaim loop. */
-static bool short_of_memory(const struct host *host)
+/* Whether it is time to take memory; always, where there is no reclaim loop. */
+static bool may_ask(const struct host *host)
 {
-	return !host->reclaim || host->state >= balloon_reclaimer.from;
+	return !host->reclaim || host->adjusting || host->state >= balloon_reclaimer.from;
 }
 
 /*
- * While there is memory to spare a balloon is asked for no more than it was:
- * what was asked for while memory was short is still to be given, since the
- * targets of that moment stand until they are worked out anew.
+ * While there is memory to spare and nothing has changed, a balloon is asked for
+ * no more than it was: what was asked for while memory was short is still to be
+ * given, since the targets of that moment stand until they are worked out anew.
  */
 void trust_retarget(struct balloon_vm *v)
 {
 	const uint64_t had = vm_held(v->vm) + balloon_pages(v), target = v->vm->target;
 	const uint64_t asked = max_u64(balloon_pages(v), v->stats.target);
-	const uint64_t most = short_of_memory(v->vm->host) ? v->cap : asked;
+	const uint64_t most = may_ask(v->vm->host) ? v->cap : asked;
 
 	v->stats.target = had > target ? min_u64(had - target, min_u64(most, v->cap)) : 0;
 }

@@ -231,6 +231,7 @@ struct host {
 	struct screen screen;	/* at most one */
 	struct planner planner; /* at most one; plan may be NULL */
 	enum host_state state;
+	bool adjusting; /* settings or VMs have changed: balloons are asked in every state */
 	struct reclaim *reclaim; /* NULL: thresholds without states */
 	struct turns *turns;	 /* the scheduler's, while host_run() lasts */
 	struct vm *running;	 /* whose turn it is, or NULL */

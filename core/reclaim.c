@@ -166,7 +166,8 @@ static void set_marks(struct reclaim *r)
 	r->width = (uint32_t)((double)r->mark[HOST_HIGH] * r->opts.width);
 	if (r->width == 0)
 		r->width = 1;
-	r->goal = (uint32_t)min_u64((uint64_t)r->mark[HOST_HIGH] + r->width, host->machine.frames);
+	r->goal = (uint32_t)min_u64(r->mark[HOST_HIGH] + UINT64_C(2) * r->width,
+				    host->machine.frames);
 	r->host->mark_high = r->goal;
 	r->stats.goal = r->goal;
 }
@@ -313,6 +314,7 @@ static void plan(struct reclaim *r, const char *reason)
 	struct err err;
 
 	r->stats.plans++;
+	host->adjusting = host_now(host) < r->adjust_ns;
 	r->divided = host_divisible(host);
 	reclaim_tell(r);
 	gauge(r); /* and so notes the targets as they were */
@@ -331,6 +333,18 @@ static void plan(struct reclaim *r, const char *reason)
 	}
 }
 
+/* A plan, what follows from it at once, and the time of the next. */
+static void plan_and_act(struct reclaim *r, const char *reason)
+{
+	struct host *host = r->host;
+
+	plan(r, reason);
+	act(r, 0);
+	if (!timer_armed(&r->period) && host->planner.period_ns &&
+	    timer_add(&host->clock, &r->period, host_now(host) + host->planner.period_ns))
+		host_event_now(host, NULL, "no period", "no memory for a timer");
+}
+
 void host_plan(struct host *host, const char *fmt, ...)
 {
 	struct reclaim *r = host->reclaim;
@@ -342,20 +356,15 @@ void host_plan(struct host *host, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
-	plan(r, reason);
-	act(r, 0);
-	if (!timer_armed(&r->period) && host->planner.period_ns &&
-	    timer_add(&host->clock, &r->period, host_now(host) + host->planner.period_ns))
-		host_event_now(host, NULL, "no period", "no memory for a timer");
+	r->adjust_ns = host_now(host) + r->opts.adjust;
+	plan_and_act(r, reason);
 }
 
 static void period_due(struct clock *clk, struct timer *timer, void *arg)
 {
-	struct reclaim *r = arg;
-
 	(void)clk;
 	(void)timer;
-	host_plan(r->host, "period");
+	plan_and_act(arg, "period");
 }
 
 /* Frames. */

@@ -10,7 +10,10 @@
  * pages: frames, less overhead, less the free frames aimed at, plus those that
  * sharing saves. For free = frames - overhead - sum(held) + saved, and so free is
  * what is aimed at exactly when VMs hold together what there is to divide; more
- * than machine memory may be held while sharing lasts.
+ * than machine memory may be held while sharing lasts. For reclaim.adjust after
+ * settings or VMs have changed balloons are asked in every state: what is set
+ * then comes true without waiting for a shortage, at the price of squeezing VMs
+ * for memory that nobody may want.
  *
  * Nobody starves or deadlocks: in low a VM at its target replaces a page of its
  * own, so it needs no one; a tick comes every reclaim.tick while frames are
@@ -27,7 +30,7 @@
 struct reclaim_opts {
 	double high, soft, hard, low; /* shares of machine memory */
 	double width;		      /* share of the high mark */
-	uint64_t tick;		      /* ns */
+	uint64_t tick, adjust;	      /* ns */
 	int64_t rate;		      /* pages/s; 0: no bound */
 };
 

@@ -26,6 +26,7 @@ struct reclaim {
 	uint64_t since_ns;	/* what state_ns counts up to */
 	uint64_t told_ns;	/* of paging */
 	uint64_t paid_ns;	/* up to when the time to swap pages out is used */
+	uint64_t adjust_ns;	/* until when the host is adjusting */
 	uint64_t divided;	/* pages that the last plan divided */
 	bool acting;		/* what it does must not set it off again */
 	struct reclaim_vm **vm; /* [vms] by VM id */

@@ -23,8 +23,9 @@ struct test_shape {
 	const struct backing *store; /* instead of a backing by name */
 	const struct os_io *io;
 	uint64_t seed, audit_ns, read_ns, write_ns, tau_ns;
-	int64_t reclaim_rate; /* where thresholds have states; else the option's default */
-	bool no_swap;	      /* a machine and pmaps alone */
+	int64_t reclaim_rate;	 /* where thresholds have states; else the option's default */
+	uint64_t reclaim_adjust; /* ns */
+	bool no_swap;		 /* a machine and pmaps alone */
 };
 
 struct test_host {
@@ -79,6 +80,7 @@ static inline int test_host_open(struct test_host *t, struct test_shape s, struc
 		abort();
 	if (s.reclaim_rate)
 		t->reclaim_opts.rate = s.reclaim_rate;
+	t->reclaim_opts.adjust = s.reclaim_adjust;
 	if (reclaim_open(t->host, &t->reclaim_opts, &t->reclaim, err))
 		abort();
 	if (opt_defaults(&share_section, &t->share_opts))

@@ -81,8 +81,10 @@ static void spared(void)
 	vm->target = 7000;
 	trust_retarget(v); /* the 400 that it has, until memory is short again */
 	CU_ASSERT_EQUAL(v->stats.target, 400);
+	bt.t.host->adjusting = true;
+	trust_retarget(v);
+	CU_ASSERT_EQUAL(v->stats.target, 1000);
 	bt.t.host->reclaim = NULL;
-	bt.t.host->state = HOST_HIGH;
 	balloon_test_close(&bt);
 }
 
