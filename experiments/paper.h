@@ -10,7 +10,7 @@
 #include "core/err.h"
 
 #define PAPER_COLUMNS 16
-#define PAPER_ROWS    512
+#define PAPER_ROWS    1024
 
 struct paper {
 	size_t columns, rows;

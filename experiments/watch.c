@@ -19,6 +19,7 @@ static void take_row(struct clock *clk, struct timer *timer, void *arg)
 {
 	struct watching *w = arg;
 
+	host_gauge(w->host);
 	w->watch->row(w->watch->arg, w->host, w->rows++);
 	if (w->rows < w->watch->rows)
 		w->failed |= timer_add(clk, timer, timer->when_ns + w->watch->step_ns) != 0;

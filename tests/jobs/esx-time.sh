@@ -1,0 +1,59 @@
+#!/bin/sh
+# The ESX paper's figures over time, on modelled guests: what must hold does, counted again from the
+# rows; the job that is left repeats the run.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+ballast=$PWD/${BUILD:-build}/ballast
+case ${BUILD:-build} in
+*asan* | *thread* | *san*)
+	echo "skipped: minutes under sanitizers; the same code runs in tests of jobs and models"
+	exit 77
+	;;
+esac
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+bad=0
+
+fail() {
+	echo "$*"
+	bad=1
+}
+
+"$ballast" reproduce esx-fig7 esx-fig8 -o "$work/a" >"$work/out" 2>"$work/err" ||
+	fail "exit code $?: $(cat "$work/out" "$work/err")"
+grep -q 'expectations: 6 of 6 hold' "$work/out" || fail "esx-fig7: $(cat "$work/out")"
+grep -q 'expectations: 13 of 13 hold' "$work/out" || fail "esx-fig8: $(cat "$work/out")"
+
+# Fig. 7: means of the columns before and after 31 min; what both hold never passes what there is.
+awk -F, '
+	NR == 1 { for (i = 1; i <= NF; i++) col[$i] = i; next }
+	{ t = $1; one = $col["vm1_alloc"]; two = $col["vm2_alloc"] }
+	t > 9 && t < 31 { b1 += one; b2 += two; nb++ }
+	t > 32 { a1 += one; a2 += two; na++ }
+	one + two > 449 - 64 + 0.1 { print "more than the machine has: " $0; bad = 1 }
+	END {
+		if (NR != 601) { print NR " rows"; bad = 1 }
+		if (far(b1 / nb, 179, 3) || far(b2 / nb, 179, 3)) { print "before: " b1 / nb, b2 / nb; bad = 1 }
+		if (far(a1 / na, 101, 5.05) || far(a2 / na, 243, 12.15)) { print "after: " a1 / na, a2 / na; bad = 1 }
+		exit bad
+	}
+	function far(a, b, by) { return a - b > by || b - a > by }
+	' "$work/a/esx-fig7.csv" || bad=1
+
+# Fig. 8: the SQL server is never below its min once it has it, and more is held than there is.
+awk -F, '
+	NR == 1 { for (i = 1; i <= NF; i++) col[$i] = i; next }
+	$1 > 3.5 && $col["sql_alloc"] < 159.9 { print "below min: " $0; bad = 1 }
+	$col["all_alloc"] > most { most = $col["all_alloc"] }
+	END {
+		if (NR != 901 || most <= 1024) { print NR " rows, most " most; bad = 1 }
+		exit bad
+	}
+	' "$work/a/esx-fig8.csv" || bad=1
+
+# The job alone makes the same run: VM1 ends where the last row has it.
+"$ballast" run "$work/a/esx-fig7.job" -o "$work/b" --json >"$work/json" 2>"$work/err" ||
+	fail "the job: $(cat "$work/err")"
+held=$(sed -n '/"windows"/,$ s/.*"held": \([0-9]*\).*/\1/p' "$work/json" | head -n 1)
+[ -n "$held" ] && [ "$held" -gt 20000 ] && [ "$held" -lt 60000 ] || fail "held: '$held'"
+exit $bad
