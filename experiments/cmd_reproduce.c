@@ -172,37 +172,6 @@ static int list(bool json)
 	return 0;
 }
 
-static void print_miss(const json_t *e)
-{
-	const char *cause = json_string_value(json_object_get(e, "cause"));
-	const json_t *value = json_object_get(e, "value");
-	char target[64];
-
-	expect_format(e, target, sizeof target);
-	printf("  does not hold: %s: measured ", json_string_value(json_object_get(e, "name")));
-	if (json_is_null(value))
-		printf("nothing");
-	else
-		printf("%.4g", json_number_value(value));
-	printf(", expected %s (%s)\n", target, json_string_value(json_object_get(e, "source")));
-	if (cause)
-		printf("    known: %s\n", cause);
-}
-
-static void print_expectations(const json_t *told)
-{
-	const json_t *all = json_object_get(told, "expectations");
-	struct tally t = expect_tally(told);
-
-	if (t.all)
-		printf("  expectations: %zu of %zu hold\n", t.all - t.failed, t.all);
-	for (size_t i = 0; i < t.all; i++) {
-		const json_t *e = json_array_get(all, i);
-		if (!json_is_true(json_object_get(e, "ok")))
-			print_miss(e);
-	}
-}
-
 /* "  assumed: ...", wrapped to the width of a terminal. */
 static void print_note(const json_t *note)
 {
@@ -231,7 +200,7 @@ static void print_told(const char *dir, const char *id, const json_t *told)
 		printf("  %s\n", json_string_value(json_array_get(report, i)));
 	for (size_t i = 0; i < json_array_size(notes); i++)
 		print_note(json_array_get(notes, i));
-	print_expectations(told);
+	expect_print(told, "  ");
 	for (size_t i = 0; i < json_array_size(files); i++)
 		printf("  %s/%s\n", dir, json_string_value(json_array_get(files, i)));
 }

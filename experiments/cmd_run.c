@@ -1,5 +1,7 @@
 /* ballast run: one experiment, from a job file to its results. */
 #include "experiments/cmds.h"
+#include "experiments/expect.h"
+#include "experiments/expect_job.h"
 #include "experiments/kinds.h"
 #include "experiments/outdir.h"
 #include "experiments/progress.h"
@@ -17,6 +19,8 @@ struct run_args {
 };
 
 enum { KEY_FORCE = 256 };
+
+#define EXIT_MISSED 3 /* done, but an expectation of the job's does not hold */
 
 static error_t parse_run(int key, char *arg, struct argp_state *state)
 {
@@ -147,9 +151,8 @@ static bool shares_unnamed(const json_t *summary)
 	return true;
 }
 
-static int print_results(const struct run *run, bool json)
+static void print_results(const struct run *run, json_t *summary, const json_t *told, bool json)
 {
-	json_t *summary = run_summary(run);
 	double rate = refs_per_cpu_second(summary, run_cpu_ns(run));
 
 	if (shares_unnamed(summary))
@@ -160,33 +163,54 @@ static int print_results(const struct run *run, bool json)
 	if (json) {
 		json_object_set_new(json_object_get(summary, "host"), "refs_per_cpu_second",
 				    json_real(rate));
+		json_object_update(summary, (json_t *)told);
 		json_dumpf(summary, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
 		print_table(summary, rate);
+		expect_print(told, "");
 	}
-	json_decref(summary);
-	return 0;
 }
 
-static int run_job(struct job *job, const struct run_args *a, struct err *err)
+/* Runs and tells; *missed: how many expectations do not hold. */
+static int go(struct run *run, const struct run_args *a, struct expecting *expecting,
+	      size_t *missed, struct err *err)
 {
 	struct progress progress;
+	json_t *told = json_object();
+
+	progress_start(&progress, "replay", "records");
+	int rc = run_go(run, progress.on ? show_progress : NULL, &progress, err);
+	progress_end(&progress);
+	if (rc == 0 && a->dir)
+		rc = run_write(run, a->dir, err);
+	if (rc == 0) {
+		json_t *summary = run_summary(run);
+		expecting_tell(expecting, summary, told);
+		*missed = expect_tally(told).failed;
+		print_results(run, summary, told, a->json);
+		json_decref(summary);
+	}
+	if (rc == 0 && run_failed(run)) {
+		*err = *run_failed(run);
+		rc = -EIO;
+	}
+	json_decref(told);
+	return rc;
+}
+
+static int run_job(struct job *job, const struct run_args *a, size_t *missed, struct err *err)
+{
+	struct expecting *expecting;
 	struct run *run;
 
 	int rc = run_open(job, &run, err);
 	if (rc)
 		return rc;
-	progress_start(&progress, "replay", "records");
-	rc = run_go(run, progress.on ? show_progress : NULL, &progress, err);
-	progress_end(&progress);
-	if (rc == 0 && a->dir)
-		rc = run_write(run, a->dir, err);
-	if (rc == 0)
-		rc = print_results(run, a->json);
-	if (rc == 0 && run_failed(run)) {
-		*err = *run_failed(run);
-		rc = -EIO;
+	rc = expecting_open(job, run_host(run), &expecting, err);
+	if (rc == 0) {
+		rc = go(run, a, expecting, missed, err);
+		expecting_close(expecting);
 	}
 	run_close(run);
 	return rc;
@@ -197,6 +221,7 @@ int cmd_run(int argc, char **argv)
 	struct run_args a = {.set = calloc((size_t)argc, sizeof *a.set)};
 	struct err err = {0};
 	struct job *job;
+	size_t missed = 0;
 	bool made = false;
 
 	if (!a.set) {
@@ -217,9 +242,9 @@ int cmd_run(int argc, char **argv)
 	if (rc == 0 && a.dir)
 		rc = outdir_make(a.dir, &made, &err);
 	if (rc == 0)
-		rc = run_job(job, &a, &err);
+		rc = run_job(job, &a, &missed, &err);
 	if (rc && a.dir)
 		outdir_drop(a.dir, made);
 	job_free(job);
-	return rc ? cmd_fail(&err) : 0;
+	return rc ? cmd_fail(&err) : missed ? EXIT_MISSED : 0;
 }

@@ -159,3 +159,35 @@ void expect_format(const json_t *e, char *buf, size_t size)
 	else
 		snprintf(buf, size, "%s%.4g", sign, target);
 }
+
+static void print_miss(const json_t *e, const char *indent)
+{
+	const char *cause = json_string_value(json_object_get(e, "cause"));
+	const json_t *value = json_object_get(e, "value");
+	char target[64];
+
+	expect_format(e, target, sizeof target);
+	printf("%sdoes not hold: %s: measured ", indent,
+	       json_string_value(json_object_get(e, "name")));
+	if (json_is_null(value))
+		printf("nothing");
+	else
+		printf("%.4g", json_number_value(value));
+	printf(", expected %s (%s)\n", target, json_string_value(json_object_get(e, "source")));
+	if (cause)
+		printf("%s  known: %s\n", indent, cause);
+}
+
+void expect_print(const json_t *told, const char *indent)
+{
+	const json_t *all = json_object_get(told, "expectations");
+	struct tally t = expect_tally(told);
+
+	if (t.all)
+		printf("%sexpectations: %zu of %zu hold\n", indent, t.all - t.failed, t.all);
+	for (size_t i = 0; i < t.all; i++) {
+		const json_t *e = json_array_get(all, i);
+		if (!json_is_true(json_object_get(e, "ok")))
+			print_miss(e, indent);
+	}
+}

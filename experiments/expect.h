@@ -67,4 +67,7 @@ struct tally expect_tally(const json_t *told);
 /* "67 +- 5", ">= 0.9", as the page and the terminal show what was expected. */
 void expect_format(const json_t *expectation, char *buf, size_t size);
 
+/* How many hold, and a line or two on each that does not, on standard output. */
+void expect_print(const json_t *told, const char *indent);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "balloon/balloon.h"
 #include "experiments/ballooning.h"
+#include "experiments/expect_job.h"
 #include "experiments/sections.h"
 #include "experiments/timeline.h"
 #include "pmap/ioremap.h"
@@ -16,10 +17,12 @@
 
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	&host_section,	 &cost_section,	 &io_section,	   &reclaim_section,  &tax_section,
-	&sample_section, &share_section, &balloon_section, &swap_section,     &mmu_section,
-	&run_section,	 &gen_section,	 &guest_section,   &workload_section, &vm_section,
-	&at_section,	 NULL,
+	&host_section,	  &cost_section,     &io_section,
+	&reclaim_section, &tax_section,	     &sample_section,
+	&share_section,	  &balloon_section,  &swap_section,
+	&mmu_section,	  &run_section,	     &gen_section,
+	&guest_section,	  &workload_section, &vm_section,
+	&at_section,	  &expect_section,   NULL,
 };
 
 const struct kind kinds[] = {
@@ -34,6 +37,7 @@ const struct kind kinds[] = {
 	{"backing", "where page contents live (host.backing)", backings},
 	{"translation", "how guest addresses become machine addresses (vm.NAME.translation)",
 	 translations},
+	{"relation", "how a statistic must stand to a value (expect.NAME.relation)", relations},
 	{"reader", "trace formats that can be read (vm.NAME.format, trace import)", trace_readers},
 	{"writer", "trace formats that can be written (trace export)", trace_writers},
 	{"law", "laws of generated references (gen.NAME.law, trace gen)", trace_laws},

@@ -254,6 +254,31 @@ ok far/a.job -s vm.a.trace=far/traces/t.bt
 ok far/a.job -s share.scan=random -s vm.a.trace=far/traces/i.bt
 rm -r far
 
+# What a job says must hold: by hand, of a guest that touches page after page, one a microsecond.
+cat >expect.job <<'END'
+gen g { law = sequential refs = 1000 pages = 100 write_ratio = 0 }
+vm a { gen = g }
+host { memory = 1mb }
+cost { ref = 1us fault = 0 zero = 0 }
+expect all { of = "vm.a.refs" value = 1000 }
+expect touched { of = "vm.a.faults" value = 99 within = 1 source = "by hand" }
+expect few { of = "vm.a.faults" at = 50us relation = at-most value = 60 }
+expect many { of = "vm.a.faults" at = 50us relation = at-least value = 40 }
+END
+ok expect.job -s host.quantum=1us
+grep -qx 'expectations: 4 of 4 hold' stdout || fail "expect: $(cat stdout)"
+"$ballast" run expect.job -s expect.all.value=999 -s expect.all.cause=why --json >stdout 2>stderr
+rc=$?
+[ $rc = 3 ] && [ "$(grep -c '"ok": true' stdout)" = 3 ] && grep -q '"cause": "why"' stdout || fail "a miss: exit code $rc: $(cat stdout stderr)"
+"$ballast" run expect.job -s expect.few.at=1h -o missed >stdout 2>stderr
+rc=$?
+[ $rc = 3 ] && grep -q 'does not hold: vm.a.faults, at 3600 s: measured nothing, expected <= 60' stdout || fail "too late: exit code $rc: $(cat stdout)"
+[ -s missed/summary.json ] || fail "a miss leaves no results"
+rm -r missed
+fails 2 'expect.all.of = "vm.b.refs": there is no such vm in the job' expect.job -s expect.all.of=vm.b.refs -o out
+fails 2 'expect.all.of = "vm.a.ref": there is no such statistic' expect.job -s expect.all.of=vm.a.ref -o out
+fails 2 'expect.all.of = "vm.a": give a statistic' expect.job -s expect.all.of=vm.a
+
 # A signal in the middle: no folder stays, and what was there does. (ThreadSanitizer
 # puts a signal off until the next system call, of which a replay makes none.)
 signals="INT:130 TERM:143"
