@@ -38,7 +38,7 @@ struct bench_host {
 static int start_guest(struct guest_end *g, const char *socket, struct err *err)
 {
 	char program[PATH_MAX], agent[PATH_MAX], ram[40];
-	int in[2], out[2], fd = memfd_create("guest memory", 0);
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, fd = memfd_create("guest memory", 0);
 
 	int rc = program_path("guest/touch", program, err);
 	rc = rc ? rc : program_path("ballast-agent.so", agent, err);
