@@ -65,7 +65,7 @@ static const struct argp start_argp = {
 	"[JOB]",
 	"Starts a host for live guests, in the background."
 	"\v"
-	"A job file may set the sections host, share, swap, sample and live.\n"
+	"A job file may set the sections host, reclaim, share, swap, sample, tax and live.\n"
 	"What happens is told in PATH.log. Needs the right to use userfaultfd: root, or sysctl "
 	"vm.unprivileged_userfaultfd=1.\n\n"
 	"Example: 512 MB for all guests, pages with equal contents shared:\n"

@@ -34,8 +34,18 @@ enum {
 	KEY_DISK,
 	KEY_RUN,
 	KEY_ACCEL,
+	KEY_MIN,
+	KEY_MAX,
+	KEY_SHARES,
 	KEY_GROUP
 };
+
+#define CLAIM_OPTIONS                                                                              \
+	{"min", KEY_MIN, "SIZE", 0, "Memory that is never taken from it (0)", 0},                  \
+		{"max", KEY_MAX, "SIZE", 0, "Memory that it may have at most (all of it)", 0},     \
+	{                                                                                          \
+		"shares", KEY_SHARES, "N", 0, "Its part where memory is short (1000)", 0           \
+	}
 
 static int parse_cpus(struct vm_args *a, const char *arg, const struct argp_state *state)
 {
@@ -85,10 +95,36 @@ static error_t parse_linux(int key, char *arg, struct vm_args *a, const struct a
 	return 0;
 }
 
+static error_t parse_claim(int key, char *arg, struct vm_args *a, const struct argp_state *state)
+{
+	struct claim_args *c = &a->guest.claim;
+	struct err err;
+	char *end;
+
+	switch (key) {
+	case KEY_MIN:
+	case KEY_MAX:
+		if (parse_bytes(arg, key == KEY_MIN ? &c->min : &c->max, &err))
+			return cmd_usage(state, "%s: %s", key == KEY_MIN ? "--min" : "--max",
+					 err.msg);
+		*(key == KEY_MIN ? &c->has_min : &c->has_max) = true;
+		return 0;
+	case KEY_SHARES:
+		c->shares = strtoul(arg, &end, 10);
+		if (*end || !*arg || c->shares > UINT32_MAX)
+			return cmd_usage(state, "--shares %.20s: give 0 to 4294967295", arg);
+		c->has_shares = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
 static error_t parse_start(int key, char *arg, struct argp_state *state)
 {
 	struct vm_args *a = state->input;
 	struct err err;
+	error_t rc;
 
 	switch (key) {
 	case 'S':
@@ -115,7 +151,8 @@ static error_t parse_start(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_NO_ARGS:
 		return cmd_usage(state, "which name shall the guest have?");
 	default:
-		return parse_linux(key, arg, a, state);
+		rc = parse_claim(key, arg, a, state);
+		return rc != ARGP_ERR_UNKNOWN ? rc : parse_linux(key, arg, a, state);
 	}
 }
 
@@ -123,6 +160,7 @@ static const struct argp_option start_options[] = {
 	SOCKET_OPTION,
 	{"memory", 'm', "SIZE", 0, "Its memory (128mb)", 0},
 	{"group", KEY_GROUP, "NAME", 0, "Share pages with guests of that group only", 0},
+	CLAIM_OPTIONS,
 	{"foreground", 'f', NULL, 0, "Stay, with the guest's output here", 0},
 	{NULL, 0, NULL, 0, "A Linux guest in QEMU; each of these asks for one:", 1},
 	{"linux", KEY_LINUX, NULL, 0, "This machine's kernel and a small initramfs", 1},
@@ -194,11 +232,37 @@ static error_t parse_ask(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static error_t parse_set(int key, char *arg, struct argp_state *state)
+{
+	struct vm_args *a = state->input;
+
+	error_t rc = parse_claim(key, arg, a, state);
+
+	if (rc != ARGP_ERR_UNKNOWN)
+		return rc;
+	return key == 'S' || key == ARGP_KEY_ARG ? parse_ask(key, arg, state) : ARGP_ERR_UNKNOWN;
+}
+
 static const struct argp_option list_options[] = {
 	SOCKET_OPTION,
 	{"all", 'a', NULL, 0, "Those that are gone, too", 0},
 	{"json", 'j', NULL, 0, "Print one JSON object", 0},
 	{0},
+};
+
+static const struct argp_option set_options[] = {SOCKET_OPTION, CLAIM_OPTIONS, {0}};
+
+static const struct argp set_argp = {
+	set_options,
+	parse_set,
+	"NAME",
+	"Changes what a guest of the live host claims."
+	"\v"
+	"Claims count where the host divides memory: host.thresholds = esx.\n\n"
+	"Example:\n  ballast vm set web --shares 4000 --min 32mb",
+	NULL,
+	NULL,
+	NULL,
 };
 
 static const struct argp_option stop_options[] = {
@@ -265,6 +329,29 @@ static int cmd_vm_list(int argc, char **argv)
 	return 0;
 }
 
+static int cmd_vm_set(int argc, char **argv)
+{
+	struct vm_args args = {0};
+	struct err err = {0};
+	json_t *reply;
+
+	args.socket = livehost_socket(args.buf, sizeof args.buf);
+	int rc = cmd_parse(&set_argp, argc, argv, &args);
+	if (rc)
+		return rc;
+	if (!args.guest.name) {
+		err_input(&err, "ballast vm set: which guest? 'ballast vm list' has them");
+		return cmd_fail(&err);
+	}
+	json_t *request = json_pack("{s:s, s:s}", "do", "set", "vm", args.guest.name);
+	claim_put(&args.guest.claim, request);
+	rc = control_ask(args.socket, request, &reply, &err);
+	json_decref(request);
+	if (rc == 0)
+		json_decref(reply);
+	return rc ? cmd_fail(&err) : 0;
+}
+
 static int cmd_vm_stop(int argc, char **argv)
 {
 	struct vm_args args = {0};
@@ -293,6 +380,7 @@ int cmd_vm(int argc, char **argv)
 	static const struct cmd verbs[] = {
 		{"start", "starts a guest: a Linux in QEMU, or a program", cmd_vm_start},
 		{"list", "the guests and what they have", cmd_vm_list},
+		{"set", "changes what a guest claims: min, max, shares", cmd_vm_set},
 		{"stop", "ends a guest", cmd_vm_stop},
 		{NULL},
 	};

@@ -32,14 +32,27 @@ static int tell(const char *socket, json_t *request, json_t **reply, struct err 
 	return rc;
 }
 
+void claim_put(const struct claim_args *c, json_t *request)
+{
+	if (c->has_min)
+		json_object_set_new(request, "min",
+				    json_integer((json_int_t)(c->min >> PAGE_SHIFT)));
+	if (c->has_max)
+		json_object_set_new(request, "max",
+				    json_integer((json_int_t)(c->max >> PAGE_SHIFT)));
+	if (c->has_shares)
+		json_object_set_new(request, "shares", json_integer((json_int_t)c->shares));
+}
+
 /* Asks the host to expect the guest. */
 static int announce(struct guestproc *g, const char *socket, struct launch *l, struct err *err)
 {
 	json_t *request = json_pack("{s:s, s:s, s:I, s:s*}", "do", "add", "vm", g->name, "pages",
 				    (json_int_t)(g->memory >> PAGE_SHIFT), "group", g->group);
 	json_t *reply = NULL;
-	int rc = tell(socket, request, &reply, err);
 
+	claim_put(&g->claim, request);
+	int rc = tell(socket, request, &reply, err);
 	if (rc)
 		return rc;
 	snprintf(l->agents, sizeof l->agents, "%s",

@@ -11,11 +11,24 @@
 
 #include "live/qemu.h"
 
+#include <jansson.h>
+
+/* What a guest claims; what is not given stays as the host has it. */
+struct claim_args {
+	bool has_min, has_max, has_shares;
+	uint64_t min, max; /* bytes */
+	uint64_t shares;
+};
+
+/* Adds what is given to a request. */
+void claim_put(const struct claim_args *claim, json_t *request);
+
 struct guestproc {
 	const char *name, *group; /* group NULL: the default */
 	uint64_t memory;	  /* bytes */
-	bool foreground;	  /* wait for its end, with its output here */
-	bool linux_guest;	  /* qemu says which; else argv */
+	struct claim_args claim;
+	bool foreground;       /* wait for its end, with its output here */
+	bool linux_guest;      /* qemu says which; else argv */
 	struct qemu_opts qemu; /* memory, ram and programs are filled in here; accel NULL: auto */
 	char **argv;	       /* NULL-ended */
 };

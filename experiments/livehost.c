@@ -8,6 +8,7 @@
 #include "swap/swap.h"
 #include "swap/victim.h"
 #include "tax/sample.h"
+#include "tax/tax.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -20,8 +21,8 @@
 #define END_PATIENCE (5 * SECOND) /* for guests to end when they are asked to */
 
 const struct opt_section *const livehost_sections[] = {
-	&host_section,	 &cost_section, &share_section, &swap_section,
-	&sample_section, &live_section, NULL,
+	&host_section,	 &cost_section, &reclaim_section, &share_section, &swap_section,
+	&sample_section, &tax_section,	&live_section,	  NULL,
 };
 
 struct livehost {
@@ -131,6 +132,8 @@ static int open_parts(struct livehost *h, struct err *err)
 	struct host_opts opts = *(const struct host_opts *)job_section(h->job, &host_section);
 	const struct swap_opts *swap = job_section(h->job, &swap_section);
 	uint64_t slots = swap->size >> PAGE_SHIFT;
+	struct reclaim *reclaim;
+	struct tax *tax;
 	struct pmap_part *pmaps;
 	char agents[200];
 
@@ -150,6 +153,10 @@ static int open_parts(struct livehost *h, struct err *err)
 		rc = swap_open(h->host, pmaps, swap, (uint32_t)slots, &os_io, &h->swap, err);
 	if (rc == 0)
 		rc = sampling_open(h->host, pmaps, job_section(h->job, &sample_section), err);
+	if (rc == 0)
+		rc = reclaim_open(h->host, job_section(h->job, &reclaim_section), &reclaim, err);
+	if (rc == 0)
+		rc = tax_open(h->host, job_section(h->job, &tax_section), &tax, err);
 	snprintf(agents, sizeof agents, "%s.agents", h->socket);
 	if (rc == 0)
 		rc = live_open(h->host, pmaps, job_section(h->job, &live_section), agents, h->kept,
@@ -171,7 +178,10 @@ static int adopt(struct livehost *h, struct err *err)
 		if (v->record->group[0])
 			rc = sharing_group(h->sharing, v->vm, v->record->group, err);
 	}
-	return rc ? rc : live_resume(h->live, err);
+	rc = rc ? rc : live_resume(h->live, err);
+	if (rc == 0)
+		host_plan(h->host, "the manager was killed");
+	return rc;
 }
 
 /* Answers. */
@@ -192,7 +202,12 @@ static json_t *guest_json(const struct live_vm *v)
 		json_object_update(o, stats);
 	json_decref(stats);
 	if (o)
-		json_object_set_new(o, "active", json_integer((json_int_t)vm_active(v->vm)));
+		json_object_update_new(o, json_pack("{s:I, s:I, s:I, s:I, s:I}", "active",
+						    (json_int_t)vm_active(v->vm), "min",
+						    (json_int_t)v->vm->min, "max",
+						    (json_int_t)v->vm->max, "shares",
+						    (json_int_t)v->vm->shares, "target",
+						    (json_int_t)v->vm->target));
 	if (o && v->vm->state == VM_FAILED)
 		json_object_set_new(o, "error", json_string(v->vm->err.msg));
 	return o;
@@ -224,6 +239,27 @@ static bool good_name(const char *name)
 	return n > 0 && n <= 31 && name[n] == '\0';
 }
 
+/* Sizes in pages and shares from a request, or as they are. False with err set. */
+static bool claim(struct live_vm *v, const json_t *request, struct err *err)
+{
+	json_int_t min = (json_int_t)v->vm->min, max = (json_int_t)v->vm->max;
+	json_int_t shares = v->vm->shares;
+
+	json_t *copy = json_copy((json_t *)request);
+	int bad = json_unpack(copy, "{s?I, s?I, s?I}", "min", &min, "max", &max, "shares", &shares);
+	json_decref(copy);
+	if (bad || min < 0 || min > max || max > v->vm->pages || shares < 0 ||
+	    shares > UINT32_MAX) {
+		err_input(err,
+			  "vm %s: min is at most max, max at most its %u pages, shares below "
+			  "4294967296",
+			  v->vm->name, v->vm->pages);
+		return false;
+	}
+	live_claim(v, (uint64_t)min, (uint64_t)max, (uint32_t)shares);
+	return true;
+}
+
 static json_t *do_add(struct livehost *h, const json_t *request, struct err *err)
 {
 	const char *name = json_string_value(json_object_get(request, "vm"));
@@ -241,12 +277,30 @@ static json_t *do_add(struct livehost *h, const json_t *request, struct err *err
 	}
 	if (live_add(h->live, name, group, (uint32_t)pages, &v, err))
 		return NULL;
-	if (group && sharing_group(h->sharing, v->vm, group, err)) {
+	live_claim(v, 0, v->vm->max, 1000);
+	if (!claim(v, request, err) || (group && sharing_group(h->sharing, v->vm, group, err))) {
 		live_stop(v, true);
 		return NULL;
 	}
+	host_plan(h->host, "vm %s came", name);
 	return json_pack("{s:b, s:s+, s:s}", "ok", 1, "agents", h->socket, ".agents", "accel",
 			 h->accel);
+}
+
+static json_t *do_set(struct livehost *h, const json_t *request, struct err *err)
+{
+	const char *name = json_string_value(json_object_get(request, "vm"));
+	struct live_vm *v = name ? live_find(h->live, name) : NULL;
+
+	if (!v) {
+		err_run(err, ENOENT, "there is no guest named '%.40s'; 'ballast vm list' has them",
+			name ? name : "");
+		return NULL;
+	}
+	if (!claim(v, request, err))
+		return NULL;
+	host_plan(h->host, "vm %s was set", name);
+	return json_pack("{s:b}", "ok", 1);
 }
 
 static json_t *do_stop(struct livehost *h, const json_t *request, struct err *err)
@@ -306,7 +360,7 @@ static const struct {
 	const char *name;
 	json_t *(*answer)(struct livehost *h, const json_t *request, struct err *err);
 } requests[] = {
-	{"status", do_status}, {"add", do_add},	    {"stop", do_stop},
+	{"status", do_status}, {"set", do_set},	    {"add", do_add},	       {"stop", do_stop},
 	{"accel", do_accel},   {"check", do_check}, {"shutdown", do_shutdown},
 };
 

@@ -24,6 +24,8 @@ struct arena_guest {
 	uint32_t pages;
 	char name[ARENA_NAME], group[ARENA_NAME]; /* group "": the default */
 	int32_t pid;
+	uint32_t shares;
+	uint64_t min, max;    /* pages: what it claims */
 	uint64_t window;      /* bytes: its place in the pool */
 	uint64_t base;	      /* of its memory, in its own process */
 	uint64_t entries, at; /* bytes: their places in the arena */

@@ -241,6 +241,13 @@ int live_add(struct live *live, const char *name, const char *group, uint32_t pa
 	return rc;
 }
 
+void live_claim(struct live_vm *v, uint64_t min, uint64_t max, uint32_t shares)
+{
+	v->vm->min = v->record->min = min;
+	v->vm->max = v->record->max = max;
+	v->vm->shares = v->record->shares = shares;
+}
+
 /* Closes what was kept of a guest that did not come to run. */
 static void forget(struct live *live, unsigned i)
 {
@@ -270,6 +277,7 @@ int live_adopt(struct live *live, struct err *err)
 		rc = add_vm(live, g, &v, err);
 		if (rc)
 			break;
+		live_claim(v, g->min, g->max, g->shares);
 		v->pid = g->pid;
 		v->base = g->base;
 		v->uffd.fd = live->kept->fd[kept_place(v)];

@@ -84,6 +84,9 @@ uint64_t *live_sums(struct live *live);
 MUST_CHECK int live_add(struct live *live, const char *name, const char *group, uint32_t pages,
 			struct live_vm **v, struct err *err);
 
+/* What the VM claims where the host has a planner: min <= max <= its pages. */
+void live_claim(struct live_vm *v, uint64_t min, uint64_t max, uint32_t shares);
+
 /*
  * After a manager that was killed: adds a VM for every guest that it had. Who
  * knows more of them (their groups: v->record) says so, and then live_resume()

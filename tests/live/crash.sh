@@ -27,13 +27,14 @@ field() {
 
 "$ballast" host start -s host.memory=48mb -s share.scan=random -s share.rate_vm=20k \
 	-s share.rate_total=0 -s sample.sampler=esx -s sample.period=500ms \
+	-s host.thresholds=esx -s tax.period=1s \
 	>"$work/out" 2>"$work/err" || {
 	grep -q userfaultfd "$work/err" && echo "skipped: $(cat "$work/err")" && exit 77
 	cat "$work/err"
 	exit 1
 }
 for guest in a b; do
-	"$ballast" vm start $guest -m 40mb "$verify" - 600 2 $RANDOM >"$work/out" 2>&1 ||
+	"$ballast" vm start $guest -m 40mb --shares 3000 "$verify" - 600 2 $RANDOM >"$work/out" 2>&1 ||
 		fail "$(cat "$work/out")"
 done
 "$ballast" vm start c -m 16mb --group alone "$verify" - 600 1 3 >"$work/out" 2>&1 ||
@@ -49,6 +50,7 @@ for kill in $(seq "$kills"); do
 done
 sleep 1
 "$ballast" vm list
+[ "$("$ballast" vm list --json | grep -c '"shares": 3000$')" = 2 ] || fail "shares were forgotten"
 for guest in a b c; do
 	"$ballast" vm stop $guest || fail "stop $guest"
 done
