@@ -27,6 +27,8 @@ const struct experiment experiments[] = {
 	 esx_fig7_run},
 	{"esx-fig8", "five VMs that boot into too little memory, 90 minutes: the paper's Fig. 8",
 	 esx_fig8_run},
+	{"tax-sweep", "what each rate of the tax takes from an idle VM and gives to a busy one",
+	 tax_sweep_run},
 	{"double-paging", "pages paged twice, by balloon, random and LRU paging below a guest",
 	 double_paging_run},
 	{"mmu-modes", "what translation costs by shadow tables, EPT, directly and nested",

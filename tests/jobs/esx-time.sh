@@ -19,10 +19,11 @@ fail() {
 	bad=1
 }
 
-"$ballast" reproduce esx-fig7 esx-fig8 -o "$work/a" >"$work/out" 2>"$work/err" ||
+"$ballast" reproduce esx-fig7 esx-fig8 tax-sweep -o "$work/a" >"$work/out" 2>"$work/err" ||
 	fail "exit code $?: $(cat "$work/out" "$work/err")"
 grep -q 'expectations: 6 of 6 hold' "$work/out" || fail "esx-fig7: $(cat "$work/out")"
 grep -q 'expectations: 13 of 13 hold' "$work/out" || fail "esx-fig8: $(cat "$work/out")"
+grep -q 'expectations: 9 of 9 hold' "$work/out" || fail "tax-sweep: $(cat "$work/out")"
 
 # Fig. 7: means of the columns before and after 31 min; what both hold never passes what there is.
 awk -F, '
