@@ -56,7 +56,7 @@ static int listen_at(struct ivshmem *iv, struct err *err)
 	if (strlen(iv->path) >= sizeof address.sun_path)
 		return err_input(err, "%s: a socket's path has at most %zu bytes", iv->path,
 				 sizeof address.sun_path - 1);
-	strcpy(address.sun_path, iv->path);
+	memcpy(address.sun_path, iv->path, strlen(iv->path) + 1);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_run(err, errno, "%s: no socket: %s", iv->path, strerror(errno));

@@ -337,7 +337,7 @@ static void in_a_linux_guest(void)
 	struct err err;
 
 	find_kernel(version, sizeof version);
-	strcpy(s.dir, "/tmp/ballast-balloon-XXXXXX");
+	snprintf(s.dir, sizeof s.dir, "/tmp/ballast-balloon-XXXXXX");
 	if (!mkdtemp(s.dir))
 		abort();
 	build_module(&s, version);

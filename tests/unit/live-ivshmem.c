@@ -30,7 +30,7 @@ static int connect_to(void)
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	strcpy(a.sun_path, path);
+	snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
 	CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
 	return fd;
 }
@@ -93,7 +93,7 @@ static void one_guest(void)
 	greet(fd, &memory, &host, &own);
 	char *seen = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
 	CU_ASSERT_FATAL(seen != MAP_FAILED);
-	strcpy((char *)ivshmem_region(iv) + SIZE - 16, "from the host");
+	memcpy((char *)ivshmem_region(iv) + SIZE - 16, "from the host", 14);
 	CU_ASSERT_STRING_EQUAL(seen + SIZE - 16, "from the host");
 	CU_ASSERT_FALSE(ivshmem_rung(iv));
 	CU_ASSERT_EQUAL(write(host, &one, 8), 8);
