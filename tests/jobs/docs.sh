@@ -142,6 +142,7 @@ done
 # results.md lists every statistic, and no other; every column of a series is marked.
 "$build/ballast" run experiments/jobs/replay.job -s vm.a.trace=experiments/traces/sqlite.u32.zst \
 	-s share.scan=sequential -s sample.sampler=esx -s sample.truth=on -s host.low_memory=80kb \
+	-s host.reclaimers=balloon,swap \
 	--json -o "$work/run" >"$work/json" 2>"$work/err" || fail "a run failed: $(cat "$work/err")"
 sed -n 's/^ *"\([a-z_]*\)": [^{].*/\1/p' "$work/json" | sort -u >"$work/stats"
 sed -n '/^## The host/,/^## Figures/s/^| `\([a-z_]*\)` .*/\1/p' docs/results.md | sort -u >"$work/listed"
