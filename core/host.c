@@ -190,6 +190,7 @@ int vm_add(struct host *host, const char *name, uint32_t pages, struct vm **out,
 	vm->pages = pages;
 	vm->id = (uint16_t)host->vms;
 	vm->max = vm->target = pages;
+	vm->shares = 1;
 	vm->held[0] = vm->held[1] = &no_pages;
 	for (size_t i = 0; i < host->parts; i++) {
 		const struct part *part = host->part[i].part;

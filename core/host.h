@@ -175,7 +175,7 @@ struct vm {
 	uint32_t pages;	   /* size, in PPNs */
 	uint16_t id;	   /* index in host->vm */
 	enum vm_state state;
-	/* What it may have, in pages; min <= max <= pages. vm_add() says 0, pages and 0. */
+	/* What it may have, in pages; min <= max <= pages. vm_add() says 0, pages, 0, 1. */
 	uint64_t min, max, overhead;
 	uint32_t shares;
 	uint64_t target; /* pages: what the planner gives it; vm_add() says max */

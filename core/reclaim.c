@@ -7,82 +7,6 @@
 
 /* Turns are so short that a tick armed on the way comes in time. */
 #define TURN_NS 1000000
-#define TELL_NS UINT64_C(1000000000) /* between events of paging while nothing else happens */
-
-#define STAT(field) offsetof(struct reclaim, stats.field)
-
-static const struct stat_row reclaim_host_rows[] = {
-	{"state", STAT_GAUGE, "1", STAT(state), true, "0 high, 1 clear, 2 soft, 3 hard, 4 low"},
-	{"high_ns", STAT_COUNTER, "ns", STAT(state_ns[HOST_HIGH]), false,
-	 "virtual time in state high: memory is plenty"},
-	{"clear_ns", STAT_COUNTER, "ns", STAT(state_ns[HOST_CLEAR]), false,
-	 "virtual time in state clear (esx-later)"},
-	{"soft_ns", STAT_COUNTER, "ns", STAT(state_ns[HOST_SOFT]), false,
-	 "virtual time in state soft: balloons are asked"},
-	{"hard_ns", STAT_COUNTER, "ns", STAT(state_ns[HOST_HARD]), false,
-	 "virtual time in state hard: VMs above their target are swapped out"},
-	{"low_ns", STAT_COUNTER, "ns", STAT(state_ns[HOST_LOW]), false,
-	 "virtual time in state low: they are blocked, too"},
-	{"state_changes", STAT_COUNTER, "1", STAT(changes), false, "changes of state"},
-	{"plans", STAT_COUNTER, "1", STAT(plans), false, "times that memory was divided anew"},
-	{"reclaim_paged", STAT_COUNTER, "frames", STAT(paged), true,
-	 "frames that VMs gave up because they were above their targets"},
-	{"blocks", STAT_COUNTER, "1", STAT(blocks), false, "times that a VM was blocked"},
-	{NULL},
-};
-
-#define VM_STAT(field) offsetof(struct reclaim_vm, field)
-
-static const struct stat_row reclaim_vm_rows[] = {
-	{"held", STAT_GAUGE, "pages", VM_STAT(held), true,
-	 "pages that have a frame, their own or a shared one"},
-	{"target", STAT_GAUGE, "pages", VM_STAT(target), true, "pages that the VM is to hold"},
-	{"paged", STAT_COUNTER, "frames", VM_STAT(paged), false,
-	 "frames that it gave up because it was above its target"},
-	{"blocks", STAT_COUNTER, "1", VM_STAT(blocks), false, "times that it was blocked"},
-	{"blocked_ns", STAT_COUNTER, "ns", VM_STAT(blocked_ns), true,
-	 "virtual time that it was blocked"},
-	{NULL},
-};
-
-/* Counting. */
-
-static void count_time(struct reclaim *r)
-{
-	uint64_t now = host_now(r->host);
-
-	if (now <= r->since_ns)
-		return;
-	r->stats.state_ns[r->host->state] += now - r->since_ns;
-	r->since_ns = now;
-}
-
-static void count_blocked(struct reclaim *r, struct vm *vm)
-{
-	struct reclaim_vm *v = r->vm[vm->id];
-	uint64_t now = host_now(r->host);
-
-	if (now > v->since_ns)
-		v->blocked_ns += now - v->since_ns;
-	v->since_ns = max_u64(v->since_ns, now);
-}
-
-static void gauge(void *ctx)
-{
-	struct reclaim *r = ctx;
-
-	if (host_now(r->host) - r->told_ns >= TELL_NS)
-		reclaim_tell(r);
-	count_time(r);
-	r->stats.state = r->host->state;
-	for (size_t i = 0; i < r->vms; i++) {
-		struct vm *vm = r->host->vm[i];
-		r->vm[i]->held = vm_held(vm);
-		r->vm[i]->target = vm->target;
-		if (vm->blocked)
-			count_blocked(r, vm);
-	}
-}
 
 /* Blocking. */
 
@@ -100,7 +24,7 @@ static void block(struct reclaim *r, struct vm *vm)
 
 static void wake(struct reclaim *r, struct vm *vm, const char *reason)
 {
-	count_blocked(r, vm);
+	reclaim_count_blocked(r, vm);
 	vm_wake(vm);
 	host_event_now(r->host, vm, "woken", "%s", reason);
 }
@@ -145,13 +69,16 @@ uint32_t reclaim_goal(const struct reclaim *r)
 	return r->goal;
 }
 
-/* Where host_take_frame() must turn to the loop: where one frame less means the next state. */
+/*
+ * Where host_take_frame() must turn to the loop: where one frame less means the
+ * next state, or at all times while a VM may not have as much as it is large.
+ */
 static void set_trap(struct reclaim *r)
 {
 	struct host *host = r->host;
 
-	host->mark_low = host->state == HOST_LOW ? UINT32_MAX : 0;
-	for (int s = HOST_LOW; s > (int)host->state; s--) {
+	host->mark_low = host->state == HOST_LOW || r->capped ? UINT32_MAX : 0;
+	for (int s = HOST_LOW; s > (int)host->state && !r->capped; s--) {
 		if (r->mark[s])
 			host->mark_low = r->mark[s];
 	}
@@ -204,7 +131,9 @@ static void arm_tick(struct reclaim *r)
 {
 	struct host *host = r->host;
 
-	if (timer_armed(&r->tick) || (host->state == HOST_HIGH && !host->blocked))
+	bool idle = host->state == HOST_HIGH && !host->blocked && !reclaim_over_ceiling(r);
+
+	if (timer_armed(&r->tick) || idle)
 		return;
 	if (timer_add(&host->clock, &r->tick, host_now(host) + r->opts.tick)) {
 		host_event_now(host, NULL, "no tick", "no memory for a timer");
@@ -224,7 +153,7 @@ static void set_state(struct reclaim *r, uint64_t free)
 	if (is == was)
 		return;
 	reclaim_tell(r);
-	count_time(r);
+	reclaim_count_time(r);
 	host->state = is;
 	r->stats.changes++;
 	set_trap(r);
@@ -316,8 +245,9 @@ static void plan(struct reclaim *r, const char *reason)
 	r->stats.plans++;
 	host->adjusting = host_now(host) < r->adjust_ns;
 	r->divided = host_divisible(host);
+	r->capped = false;
 	reclaim_tell(r);
-	gauge(r); /* and so notes the targets as they were */
+	reclaim_gauge(r); /* and so notes the targets as they were */
 	if (host->planner.plan && host->planner.plan(host->planner.ctx, reason, &err))
 		host_event_now(host, NULL, "targets stay", "%s: %s", reason, err.msg);
 	for (size_t i = 0; i < host->vms; i++) {
@@ -328,9 +258,11 @@ static void plan(struct reclaim *r, const char *reason)
 				       (unsigned long long)was, (unsigned long long)vm->target,
 				       (unsigned long long)vm_held(vm), reason);
 		r->vm[i]->target = vm->target;
+		r->capped |= !vm_gone(vm) && vm_ceiling(vm) < vm->pages;
 		if (!vm_gone(vm))
 			tell_reclaimers(host, vm);
 	}
+	set_trap(r);
 }
 
 /* A plan, what follows from it at once, and the time of the next. */
@@ -370,11 +302,14 @@ static void period_due(struct clock *clk, struct timer *timer, void *arg)
 /* Frames. */
 
 /* A VM that may not have more gives one of its own for the one that it takes. */
-static void take_in_low(struct reclaim *r, struct vm *vm, struct err *why)
+static void replace_own(struct reclaim *r, struct vm *vm, struct err *why)
 {
-	if (vm_excess(vm))
+	bool low = r->host->state == HOST_LOW;
+
+	if (low && vm_excess(vm))
 		block(r, vm);
-	if (vm_held(vm) >= vm->target && vm_held(vm))
+	if (vm_held(vm) >= (low ? min_u64(vm->target, vm_ceiling(vm)) : vm_ceiling(vm)) &&
+	    vm_held(vm))
 		reclaim_ask(r, vm, 1, vm, why);
 }
 
@@ -390,8 +325,7 @@ int reclaim_take(struct reclaim *r, struct vm *vm, mpn_t *mpn, struct err *why)
 		arm_tick(r);
 		r->acting = false;
 	}
-	if (host->state == HOST_LOW)
-		take_in_low(r, vm, why);
+	replace_own(r, vm, why);
 	if (m->free == 0)
 		reclaim_force(r, vm, why);
 	*mpn = machine_take(m);
@@ -437,36 +371,6 @@ static void changed(void *ctx, const struct opt_section *section, const void *op
 	set_trap(r);
 }
 
-static size_t audit(void *ctx, FILE *out)
-{
-	const struct reclaim *r = ctx;
-	const struct host *host = r->host;
-	size_t blocked = 0, queued = 0, bad = 0;
-
-	for (size_t i = 0; i < host->vms; i++) {
-		const struct vm *vm = host->vm[i];
-		blocked += vm->blocked;
-		if (vm->min <= vm->max && vm->max <= vm->pages)
-			continue;
-		fprintf(out, "reclaim: vm %s has min %llu, max %llu of %u pages\n", vm->name,
-			(unsigned long long)vm->min, (unsigned long long)vm->max, vm->pages);
-		bad++;
-	}
-	for (const struct vm *vm = host->blocked; vm; vm = vm->next_blocked)
-		queued += vm->blocked && vm->state == VM_RUNNING;
-	if (queued != blocked) {
-		fprintf(out, "reclaim: %zu VMs blocked, %zu of them in the queue\n", blocked,
-			queued);
-		bad++;
-	}
-	if (host->blocked && host->turns && !timer_armed(&r->tick)) {
-		fprintf(out, "reclaim: vm %s is blocked and no tick will come\n",
-			host->blocked->name);
-		bad++;
-	}
-	return bad;
-}
-
 static void reclaim_close(void *ctx)
 {
 	struct reclaim *r = ctx;
@@ -482,9 +386,9 @@ static const struct part reclaim_part = {
 	.name = "reclaim",
 	.vm_added = vm_added,
 	.vm_removed = vm_removed,
-	.audit = audit,
+	.audit = reclaim_audit,
 	.close = reclaim_close,
-	.gauge = gauge,
+	.gauge = reclaim_gauge,
 	.changed = changed,
 };
 

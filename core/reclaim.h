@@ -2,24 +2,21 @@
  * The reclaim loop: what the host does when frames are short.
  *
  * The states high, (clear,) soft, hard and low (Waldspurger 2002, section 6.3)
- * begin where free frames fall below their mark, and are left for the next
- * higher one when free frames pass that one's mark by a width. In soft,
- * balloons are asked, and VMs without one that works are paged; in hard, all
- * VMs above their targets are paged, at reclaim.rate; in low those VMs are
- * blocked as well. Targets come from the planner, which divides host_divisible()
- * pages: frames, less overhead, less the free frames aimed at, plus those that
- * sharing saves. For free = frames - overhead - sum(held) + saved, and so free is
- * what is aimed at exactly when VMs hold together what there is to divide; more
- * than machine memory may be held while sharing lasts. For reclaim.adjust after
- * settings or VMs have changed balloons are asked in every state: what is set
- * then comes true without waiting for a shortage, at the price of squeezing VMs
- * for memory that nobody may want.
+ * begin where free frames fall below their mark, and are left for the one above
+ * when free frames pass that one's mark by a width. In soft balloons are asked,
+ * and VMs without one that works paged; in hard all VMs above their targets are
+ * paged, in low they are blocked as well. Targets come from the planner, which
+ * divides host_divisible() pages. For free = frames - overhead - sum(held) +
+ * saved: what is aimed at is free just when VMs hold that many together, more
+ * than machine memory while sharing lasts. For reclaim.adjust after settings or
+ * VMs have changed balloons are asked in every state.
  *
  * Nobody starves or deadlocks: in low a VM at its target replaces a page of its
  * own, so it needs no one; a tick comes every reclaim.tick while frames are
  * short, and either frees frames, of which finitely many are missing, or wakes
  * the VM that has been blocked longest. No VM is taken below its min but for a
- * frame of its own. Owns the states, the queue's order and its timers.
+ * frame of its own, or has more than its max, or than its min without shares.
+ * Owns the states, the order of waking and its timers.
  */
 #ifndef BALLAST_CORE_RECLAIM_H
 #define BALLAST_CORE_RECLAIM_H

@@ -52,7 +52,7 @@ static bool served(const struct host *host, const struct vm *vm)
 }
 
 /* Pages above its target that are to be paged out in this state. */
-static uint64_t due(const struct host *host, const struct vm *vm)
+static uint64_t above_target(const struct host *host, const struct vm *vm)
 {
 	if (vm_gone(vm) || (host->state == HOST_SOFT && served(host, vm)))
 		return 0;
@@ -87,22 +87,22 @@ void reclaim_tell(struct reclaim *r)
 	r->told_ns = host_now(r->host);
 }
 
-uint32_t reclaim_page(struct reclaim *r, uint64_t least)
+/* Pages up to `most` of what is due, each VM in proportion. */
+static uint32_t page_due(struct reclaim *r,
+			 uint64_t (*due)(const struct host *host, const struct vm *vm),
+			 uint64_t most, uint64_t least)
 {
 	struct host *host = r->host;
-	uint64_t all = 0, left, done = 0;
+	uint64_t all = 0, want, sum = 0, done = 0;
 	uint32_t freed = 0;
 
-	if (host->state < HOST_SOFT || host->machine.free >= r->goal)
-		return 0;
 	for (size_t i = 0; i < host->vms; i++)
 		all += due(host, host->vm[i]);
 	if (all == 0)
 		return 0;
-	left = min_u64(all, r->goal - host->machine.free);
-	left = min_u64(left, max_u64(allowance(r), least));
+	want = min_u64(min_u64(all, most), max_u64(allowance(r), least));
 	/* Each VM's part by what has been asked up to it, so that the parts add up. */
-	for (size_t i = 0, want = left, sum = 0; i < host->vms; i++) {
+	for (size_t i = 0; i < host->vms; i++) {
 		sum += due(host, host->vm[i]);
 		uint64_t until = (uint64_t)((unsigned __int128)want * sum / all);
 		if (until > done)
@@ -111,6 +111,33 @@ uint32_t reclaim_page(struct reclaim *r, uint64_t least)
 	}
 	r->paid_ns += freed * page_ns(r);
 	return freed;
+}
+
+static uint64_t above_ceiling(const struct host *host, const struct vm *vm)
+{
+	uint64_t held = vm_held(vm), ceiling = vm_ceiling(vm);
+
+	(void)host;
+	return held > ceiling && !vm_gone(vm) ? held - ceiling : 0;
+}
+
+bool reclaim_over_ceiling(const struct reclaim *r)
+{
+	for (size_t i = 0; r->capped && i < r->host->vms; i++) {
+		if (above_ceiling(r->host, r->host->vm[i]))
+			return true;
+	}
+	return false;
+}
+
+uint32_t reclaim_page(struct reclaim *r, uint64_t least)
+{
+	const struct host *host = r->host;
+	uint32_t freed = r->capped ? page_due(r, above_ceiling, UINT64_MAX, least) : 0;
+
+	if (host->state < HOST_SOFT || host->machine.free >= r->goal)
+		return freed;
+	return freed + page_due(r, above_target, r->goal - host->machine.free, least);
 }
 
 static uint64_t above_min(const struct vm *vm)

@@ -1,6 +1,6 @@
 /*
- * What the two halves of the reclaim loop share: core/reclaim.c knows when,
- * core/reclaim_page.c from whom.
+ * What the parts of the reclaim loop share: core/reclaim.c knows when,
+ * core/reclaim_page.c from whom, core/reclaim_stat.c tells of it.
  */
 #ifndef BALLAST_CORE_RECLAIM_PRIVATE_H
 #define BALLAST_CORE_RECLAIM_PRIVATE_H
@@ -28,6 +28,7 @@ struct reclaim {
 	uint64_t paid_ns;	/* up to when the time to swap pages out is used */
 	uint64_t adjust_ns;	/* until when the host is adjusting */
 	uint64_t divided;	/* pages that the last plan divided */
+	bool capped;		/* some VM may have less than its size */
 	bool acting;		/* what it does must not set it off again */
 	struct reclaim_vm **vm; /* [vms] by VM id */
 	size_t vms;
@@ -45,6 +46,23 @@ static inline uint64_t vm_excess(const struct vm *vm)
 	return held > vm->target ? held - vm->target : 0;
 }
 
+/* The most that it may have, however much is free. */
+static inline uint64_t vm_ceiling(const struct vm *vm)
+{
+	return vm->shares ? vm->max : vm->min;
+}
+
+/* reclaim_stat.c */
+
+extern const struct stat_row reclaim_host_rows[], reclaim_vm_rows[];
+
+void reclaim_count_time(struct reclaim *r);
+void reclaim_count_blocked(struct reclaim *r, struct vm *vm);
+void reclaim_gauge(void *ctx);
+size_t reclaim_audit(void *ctx, FILE *out);
+
+/* reclaim_page.c */
+
 /*
  * Has the reclaimers page out up to `want` frames' worth of that VM; returns how
  * many frames they freed. Charged to needy, if there is one.
@@ -54,10 +72,13 @@ uint32_t reclaim_ask(struct reclaim *r, struct vm *vm, uint32_t want, struct vm 
 
 /*
  * Pages VMs above their targets, in proportion, as far as free frames are short
- * of the goal and reclaim.rate allows, `least` pages in any case. Returns the
- * frames freed.
+ * of the goal, and in every state those above their ceilings; as far as
+ * reclaim.rate allows, `least` pages in any case. Returns the frames freed.
  */
 uint32_t reclaim_page(struct reclaim *r, uint64_t least);
+
+/* Whether some VM holds more than its ceiling. */
+bool reclaim_over_ceiling(const struct reclaim *r);
 
 /* Tells what was paged since, while state and targets are still those that it was paged for. */
 void reclaim_tell(struct reclaim *r);

@@ -33,7 +33,7 @@ static const struct opt vm_options[] = {
 	{"min", OPT_BYTES, VM(min), "0", 0, 0x1p43, NULL,
 	 "memory that is never taken from it for another VM", .live = true},
 	{"max", OPT_BYTES, VM(max), "0", 0, 0x1p43, NULL,
-	 "memory that it is given at most; unless given, its size", .live = true},
+	 "memory that it has at most, however much is free; unless given, its size", .live = true},
 	{"shares", OPT_INT, VM(shares), "0", 0, UINT32_MAX, NULL,
 	 "its part where memory is short, against the others' shares; 0: exactly its min; unless "
 	 "given, 10 a MB",

@@ -60,7 +60,7 @@ static void come(struct model *md)
 	struct vm *vm = test_vm(&md->t, name, pages);
 	vm->min = p.min;
 	vm->overhead = p.overhead;
-	vm->shares = (uint32_t)rng_below(&md->rng, 2000);
+	vm->shares = 1 + (uint32_t)rng_below(&md->rng, 2000);
 	vm->time_ns = host_now(md->t.host);
 	md->promise[v] = p;
 	memset(md->id[v], 0, sizeof md->id[v]);
@@ -112,7 +112,7 @@ static void change_terms(struct model *md)
 		md->promise[v] = p;
 		vm->min = p.min;
 		vm->max = p.max;
-		vm->shares = (uint32_t)(rng_below(&md->rng, 2) * rng_below(&md->rng, 5000));
+		vm->shares = rng_below(&md->rng, 8) ? 1 + (uint32_t)rng_below(&md->rng, 5000) : 0;
 	} else {
 		md->refused++;
 		CU_ASSERT_EQUAL_FATAL(admit(&md->ledger, vm->name, &md->promise[v], &err), 0);

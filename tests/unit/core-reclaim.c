@@ -477,6 +477,43 @@ static void min_is_kept_for_others(void)
 	test_host_free(&w.t);
 }
 
+/* However much is free: max, and min for a VM without shares. */
+static void ceilings_hold_in_every_state(void)
+{
+	static struct wish w;
+
+	open_wish(&w, (struct test_shape){.slots = 4000, .reclaim_rate = 10000}, "");
+	struct vm *a = test_vm(&w.t, "a", 400), *b = test_vm(&w.t, "b", 400);
+	w.target[0] = w.target[1] = 400;
+	for (uint32_t i = 0; i < 300; i++) {
+		test_hit(a, i, ACCESS_WRITE);
+		test_hit(b, i, ACCESS_WRITE);
+	}
+	CU_ASSERT_EQUAL(vm_held(a) + vm_held(b), 600);
+	a->max = w.target[0] = 100;
+	b->min = w.target[1] = 50;
+	b->shares = 0;
+	host_plan(w.t.host, "terms");
+	clock_run_until(&w.t.host->clock, 100 * MS);
+	CU_ASSERT_EQUAL(w.t.host->state, HOST_HIGH);
+	CU_ASSERT_EQUAL(vm_held(a), 100);
+	CU_ASSERT_EQUAL(vm_held(b), 50);
+	for (uint32_t i = 0; i < 400; i++) {
+		test_hit(a, i, ACCESS_WRITE);
+		test_hit(b, i, ACCESS_WRITE);
+		CU_ASSERT_EQUAL_FATAL(vm_held(a), 100);
+		CU_ASSERT_EQUAL_FATAL(vm_held(b), 50);
+	}
+	b->shares = 1; /* and it may have more again */
+	w.target[1] = 400;
+	host_plan(w.t.host, "terms");
+	for (uint32_t i = 0; i < 400; i++)
+		test_hit(b, i, ACCESS_WRITE);
+	CU_ASSERT_EQUAL(vm_held(b), 400);
+	CU_ASSERT_EQUAL(test_audit(&w.t), 0);
+	test_host_free(&w.t);
+}
+
 /* A planner that fails leaves the targets; it is told. */
 static void a_plan_that_fails_is_told(void)
 {
@@ -527,5 +564,6 @@ TESTS("core/reclaim", {"changes are adjusted to", changes_are_adjusted_to},
       {"nothing to reclaim is no deadlock", nothing_to_reclaim_is_no_deadlock},
       {"only those above their target are blocked", only_those_above_their_target_are_blocked},
       {"min is kept for others", min_is_kept_for_others},
+      {"ceilings hold in every state", ceilings_hold_in_every_state},
       {"a plan that fails is told", a_plan_that_fails_is_told},
       {"what there is to divide", what_there_is_to_divide})
