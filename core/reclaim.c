@@ -102,10 +102,11 @@ static void set_marks(struct reclaim *r)
 /* The state above this one, as far as these thresholds have it. */
 static enum host_state state_above(const struct reclaim *r, enum host_state state)
 {
-	do
-		state--;
-	while (state > HOST_HIGH && !r->mark[state]);
-	return state;
+	for (int above = (int)state - 1; above > HOST_HIGH; above--) {
+		if (r->mark[above])
+			return (enum host_state)above;
+	}
+	return HOST_HIGH;
 }
 
 /* What state so many free frames mean, from the present one. */

@@ -153,12 +153,15 @@ static bool force_from(struct reclaim *r, uint64_t (*above)(const struct vm *vm)
 {
 	const struct host *host = r->host;
 	struct vm *best = NULL;
+	uint64_t most = 0;
 
 	for (size_t i = 0; i < host->vms; i++) {
-		if (!best || above(host->vm[i]) > above(best))
-			best = host->vm[i];
+		if (above(host->vm[i]) <= most)
+			continue;
+		best = host->vm[i];
+		most = above(best);
 	}
-	if (!best || !above(best))
+	if (!best)
 		return false;
 	if (reclaim_ask(r, best, 1, needy, err))
 		return true;

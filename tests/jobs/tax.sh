@@ -125,6 +125,30 @@ grep -qx '0.000000000,b,target,"10000 to 5303 pages, of 0 held: start"' shares/e
 cmp -s shares/events.csv again/events.csv && cmp -s shares/series.csv again/series.csv ||
 	fail "two runs of one job differ"
 
+# A VM that touches everything, nothing, or now this and now that, against one that
+# has been promised 20 MB: once it has them it keeps them.
+for liar in 'uniform' 'phases phase_refs = 20k set_pages = 8k' 'sequential'; do
+	printf 'gen few { law = uniform refs = 100k pages = 6k }
+gen lies { law = %s refs = 300k pages = 14k }
+%s
+swap { read_time = 100us }
+cost { ref = 4us }
+run { sample = 2ms }
+sample { sampler = esx period = 100ms }
+tax { period = 50ms }
+vm honest { gen = few overhead = 0 min = 20mb }
+vm liar { gen = lies overhead = 0 shares = 100k }
+' "$liar" "$esx" >liar.job
+	"$ballast" run liar.job -o liar >/dev/null || fail "liar.job fails: $liar"
+	awk -F, -v liar="$liar" '
+	NR == 1 { for (i = 1; i <= NF; i++) col[$i] = i; next }
+	$col["vm.honest.held"] >= 5120 { had = 1; next }
+	had { print liar ": the honest one is below its min: " $0; bad = 1; exit 1 }
+	END { if (!had && !bad) { print liar ": the honest one never had its min"; exit 1 } }
+	' liar/series.csv || bad=1
+	grep -q ',liar,target' liar/events.csv || fail "$liar: nobody divides"
+done
+
 # A VM comes, terms change, a VM goes.
 printf '%s%s\n' "$gens" "$esx"'
 swap { read_time = 100us }
