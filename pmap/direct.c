@@ -41,7 +41,13 @@ static void direct_close(struct mmu *mmu)
 static int direct_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum access access,
 		       struct mmu_walk *walk, struct mmu_fault *fault, struct err *err)
 {
-	int rc = derived_walk(mmu, mmu->state, r, vpn, access, walk, fault, err);
+	struct derived *d = mmu->state;
+
+	if (d->type[mmu->root] != PT_LEVELS) { /* before the first CR3 load that was allowed */
+		struct guest_walk none = {.why = PT_ABSENT, .level = PT_LEVELS};
+		return mmu_guest_fault(mmu, &none, vpn, access == ACCESS_WRITE, fault);
+	}
+	int rc = derived_walk(mmu, d, r, vpn, access, walk, fault, err);
 
 	if (rc == 0) {
 		/* The processor sets the bits in the guest's own word. */

@@ -386,7 +386,11 @@ int mmu_pt_unpin(struct mmu *mmu, ppn_t ppn, struct err *err)
 {
 	if (!pt_memory(&mmu->tables, ppn.n))
 		return -EFAULT;
-	int rc = mmu->mode->unpin ? mmu->mode->unpin(mmu, ppn, err) : 0;
+	int rc = 0;
+	if (mmu->mode->unpin)
+		rc = mmu->mode->unpin(mmu, ppn, err);
+	else if (mmu->mode->data_write) /* what a VMM sees of it: the page is data from now on */
+		rc = mmu->mode->data_write(mmu, ppn);
 	if (rc == 0)
 		pt_forget(&mmu->tables, ppn);
 	return rc;
