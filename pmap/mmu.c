@@ -250,14 +250,13 @@ static inline bool allows(const struct mmu *mmu, const struct tlb_rec *rec, enum
  * put into the first. One that does not allow the access is dropped, as by a
  * processor before it walks.
  */
-static bool try_record(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-		       enum access access)
+static inline bool try_record(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec,
+			      uint64_t vpn, enum access access)
 {
 	struct tlb *t = &mmu->tlb;
-	bool first = tlb_holds(t, r, rec, 0), second = tlb_holds(t, r, rec, 1);
-
-	if (!first && !second)
+	if (!(rec->way[0] | rec->way[1]) || rec->gen != t->gen[r->class])
 		return false;
+	bool first = rec->way[0] != 0;
 	if (!allows(mmu, rec, access)) {
 		tlb_drop(t, r, rec, vpn);
 		return false;
@@ -285,8 +284,8 @@ static struct tlb_rec *try_global(struct mmu *mmu, uint64_t vpn, enum access acc
 }
 
 /* A translation goes into the record of its size and class, and into both levels. */
-static int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, const struct mmu_walk *w,
-	       struct err *err)
+static inline int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, const struct mmu_walk *w,
+		      struct err *err)
 {
 	struct tlb *t = &mmu->tlb;
 	unsigned first = w->large ? w->ppn & (PT_LARGE - 1) : 0;
@@ -305,6 +304,10 @@ static int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, const struct
 	rec->rights = w->rights;
 	rec->large = w->large;
 	rec->allow = (uint8_t)(kernel << TLB_KERNEL | (w->rights & PT_R_U ? kernel : 0));
+	if (likely(!w->large)) {
+		tlb_fill_small(t, r, rec, vpn);
+		return 0;
+	}
 	tlb_fill(t, r, rec, vpn, 1);
 	tlb_fill(t, r, rec, vpn, 0);
 	return 0;

@@ -107,17 +107,31 @@ static void age_append(struct tlb *t, struct tlb_region *r)
 	t->newest = r;
 }
 
-static bool region_idle(const struct tlb *t, const struct tlb_region *r)
+/* Marks the regions that have a record in some array. */
+static void mark_held(struct tlb *t)
 {
-	return (r->live == 0 || r->live_gen != t->gen[r->class]) && !tlb_pde_holds(t, r);
+	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
+
+	t->discards++;
+	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
+		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
+			const struct tlb_slot *s = &arrays[i]->slot[j];
+			if (s->rec && s->gen == t->gen[s->class])
+				s->region->held = t->discards;
+		}
+	}
 }
 
-/* Gives up the oldest region that nothing lies in. There is one: regions_max sees to it. */
+/*
+ * Gives up the oldest region that nothing lies in. There is one: regions_max sees to
+ * it. Who is held is looked up at each time, since keeping count would cost each miss.
+ */
 static void discard(struct tlb *t)
 {
 	struct tlb_region *r = t->oldest, **p;
 
-	while (!region_idle(t, r)) {
+	mark_held(t);
+	while (r->held == t->discards || tlb_pde_holds(t, r)) {
 		age_remove(t, r);
 		age_append(t, r);
 		r = t->oldest;
@@ -145,8 +159,7 @@ struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class)
 	if (!r)
 		return NULL;
 	r->key = key;
-	r->class = class;
-	r->live_gen = t->gen[class];
+	r->class = (uint8_t) class;
 	r->next = *chain_of(t, key);
 	*chain_of(t, key) = r;
 	age_append(t, r);
@@ -191,13 +204,32 @@ static inline uint32_t set_of(const struct tlb_array *a, const struct tlb_region
 	return (uint32_t)(rec == &r->large ? vpn >> 9 : vpn) & (a->sets - 1);
 }
 
-static inline void region_live(const struct tlb *t, struct tlb_region *r, int more)
+static inline void fill(struct tlb *t, struct tlb_array *a, struct tlb_region *r,
+			struct tlb_rec *rec, uint32_t set, unsigned level)
 {
-	if (r->live_gen != t->gen[r->class]) {
-		r->live_gen = t->gen[r->class];
-		r->live = 0;
+	struct tlb_set *s = &a->set[set];
+
+	if (unlikely(s->flushes != t->flushes))
+		refresh(t, a, set);
+	const uint64_t all = all_ways(a), empty = ~s->full & all;
+	const uint64_t choice = empty ? empty : ~s->used & all;
+	const unsigned way = choice ? (unsigned)__builtin_ctzll(choice) : 0; /* 0: the only way */
+	struct tlb_slot *slot = &a->slot[set * a->ways + way];
+	if (!empty)
+		slot->rec->way[level] = 0;
+	*slot = (struct tlb_slot){rec, r, t->gen[r->class], r->class};
+	rec->way[level] = (uint8_t)(way + 1);
+	s->full |= UINT64_C(1) << way;
+	tlb_used(a, set, way);
+}
+
+/* Ways that are of an earlier flush are none. */
+static inline void now(const struct tlb *t, const struct tlb_region *r, struct tlb_rec *rec)
+{
+	if (rec->gen != t->gen[r->class]) {
+		rec->gen = t->gen[r->class];
+		rec->way[0] = rec->way[1] = 0;
 	}
-	r->live += (uint32_t)more;
 }
 
 void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
@@ -207,27 +239,16 @@ void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t
 
 	if (!a->sets)
 		return;
-	if (rec->gen != t->gen[r->class]) {
-		rec->gen = t->gen[r->class];
-		rec->way[0] = rec->way[1] = 0;
-	}
-	uint32_t set = set_of(a, r, rec, vpn);
-	struct tlb_set *s = &a->set[set];
-	if (unlikely(s->flushes != t->flushes))
-		refresh(t, a, set);
-	uint64_t empty = ~s->full & all_ways(a);
-	uint64_t choice = empty ? empty : ~s->used & all_ways(a);
-	unsigned way = choice ? (unsigned)__builtin_ctzll(choice) : 0; /* 0: the only way */
-	struct tlb_slot *slot = &a->slot[set * a->ways + way];
-	if (!empty) {
-		slot->rec->way[level] = 0;
-		region_live(t, slot->region, -1);
-	}
-	*slot = (struct tlb_slot){rec, r, t->gen[r->class], (uint8_t)r->class};
-	rec->way[level] = (uint8_t)(way + 1);
-	s->full |= UINT64_C(1) << way;
-	region_live(t, r, 1);
-	tlb_used(a, set, way);
+	now(t, r, rec);
+	fill(t, a, r, rec, set_of(a, r, rec, vpn), level);
+}
+
+void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn)
+{
+	now(t, r, rec);
+	if (likely(t->l2.sets))
+		fill(t, &t->l2, r, rec, (uint32_t)vpn & (t->l2.sets - 1), 1);
+	fill(t, &t->l1, r, rec, (uint32_t)vpn & (t->l1.sets - 1), 0);
 }
 
 void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn)
@@ -241,7 +262,6 @@ void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t
 		a->slot[set * a->ways + way].rec = NULL;
 		a->set[set].full &= ~(UINT64_C(1) << way);
 		a->set[set].used &= ~(UINT64_C(1) << way);
-		region_live(t, r, -1);
 	}
 	rec->way[0] = rec->way[1] = 0;
 }
@@ -274,8 +294,6 @@ static void renew(struct tlb *t)
 	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
 
 	for (struct tlb_region *r = t->oldest; r; r = r->newer) {
-		r->live = 0;
-		r->live_gen = 1;
 		r->large.way[0] = r->large.way[1] = 0;
 		for (unsigned i = 0; i < PT_LARGE; i++)
 			r->rec[i].way[0] = r->rec[i].way[1] = 0;
@@ -302,8 +320,6 @@ void tlb_flush_local(struct tlb *t)
 	for (struct tlb_region *r = t->oldest; r; r = r->newer) {
 		if (r->class == TLB_GLOBAL)
 			continue;
-		r->live = 0;
-		r->live_gen = 1;
 		r->large.way[0] = r->large.way[1] = 0;
 		for (unsigned i = 0; i < PT_LARGE; i++)
 			r->rec[i].way[0] = r->rec[i].way[1] = 0;
@@ -404,18 +420,11 @@ size_t tlb_audit(struct tlb *t, FILE *out)
 			ways += (uint64_t)__builtin_popcountll(arrays[i]->set[set].full);
 	}
 	for (const struct tlb_region *r = t->oldest; r; r = r->newer) {
-		uint64_t live = 0;
 		for (unsigned i = 0; i <= PT_LARGE; i++) {
 			const struct tlb_rec *rec = i < PT_LARGE ? &r->rec[i] : &r->large;
-			live += tlb_holds(t, r, rec, 0);
-			live += tlb_holds(t, r, rec, 1);
+			held += tlb_holds(t, r, rec, 0);
+			held += tlb_holds(t, r, rec, 1);
 		}
-		held += live;
-		if (live == (r->live_gen == t->gen[r->class] ? r->live : 0))
-			continue;
-		fprintf(out, "tlb: a region counts %u of its records, %llu found\n", r->live,
-			(unsigned long long)live);
-		bad++;
 	}
 	if (ways != held) {
 		fprintf(out, "tlb: %llu ways hold something, %llu records say so\n",

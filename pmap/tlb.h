@@ -44,27 +44,28 @@ enum tlb_class { TLB_LOCAL, TLB_GLOBAL, TLB_CLASSES };
 #define TLB_GLOBAL_ROOT ((UINT64_C(1) << 37) - 1) /* for the root, in a key: global pages */
 
 struct tlb_region {
-	uint64_t key;			  /* root << 27 | VPN >> 9 */
-	struct tlb_region *next;	  /* of the hash chain */
-	struct tlb_region *older, *newer; /* all regions, by age */
-	uint32_t live; /* of its records, the ways that hold one, at flush count: */
-	uint16_t live_gen;
-	enum tlb_class class;
-	bool fractured; /* small records stand for a part of a large page of the guest */
+	/* What each lookup needs, in one cache line. */
+	uint64_t key; /* root << 27 | VPN >> 9 */
 	/*
 	 * What a walk through the upper levels found, good while the store's
-	 * upper_gen is memo_gen and the mode's own tables are as they were.
+	 * upper_gen is memo_gen: the last level, and what leads there.
 	 */
 	uint64_t memo_gen;
-	struct pt_page *pt;	       /* the last level, or NULL */
-	uint32_t table[PT_LEVELS + 1]; /* PPNs of the tables on the way, by level */
-	uint32_t upper_rights;
+	struct pt_page *pt;
 	uint64_t pde_seq; /* when the last-level table's address went into the walk cache */
+	uint32_t upper_rights;
+	uint32_t table[PT_LEVELS + 1]; /* PPNs of the tables on the way, by level */
+	uint8_t class;		       /* enum tlb_class */
+	bool fractured; /* small records stand for a part of a large page of the guest */
+
 	/* shadow, direct: their last-level table, good while their count is derived_gen. */
 	uint64_t derived_gen;
 	uint32_t derived;
 	unsigned derived_rights;
-	const uint64_t *derived_word; /* only to be fetched ahead */
+	const uint64_t *derived_word;	  /* only to be fetched ahead */
+	struct tlb_region *next;	  /* of the hash chain */
+	struct tlb_region *older, *newer; /* all regions, by age */
+	uint64_t held;			  /* the discard that found a record of it in an array */
 	struct tlb_rec large;
 	struct tlb_rec rec[PT_LARGE];
 };
@@ -111,6 +112,7 @@ struct tlb {
 	uint32_t regions, regions_max;
 	struct tlb_region *oldest, *newest;
 	struct slab slab; /* of regions */
+	uint64_t discards;
 	uint32_t globals; /* regions of class TLB_GLOBAL */
 	/* The walk cache of last-level tables, a FIFO: who went in when. */
 	uint64_t pde_next, pde_floor;
@@ -182,6 +184,9 @@ static inline void tlb_used(struct tlb_array *a, uint32_t set, unsigned way)
 /* Puts a record into one level, evicting whose turn it is. vpn: any of its pages. */
 void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
 	      unsigned level);
+
+/* The same for a small record, in none of the levels, into both. */
+void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn);
 
 /* Takes a record out of both levels. */
 void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn);

@@ -71,21 +71,20 @@ static void charge(struct replay_mmu *r, struct vm *vm)
 	r->charged = cycles;
 }
 
-/* A reference that missed: faults go to the kernel until it succeeds. */
-static int resolve(struct replay_mmu *r, uint64_t vpn, enum access access, ppn_t *ppn,
-		   struct err *err)
+/* A reference that faulted: the kernel is called until it succeeds. */
+static int resolve(struct replay_mmu *r, struct mmu_fault *fault, uint64_t vpn, enum access access,
+		   ppn_t *ppn, struct err *err)
 {
 	struct mmu *mmu = r->mmu;
-	struct mmu_fault fault;
 
 	for (int tries = 0; tries < TRIES; tries++) {
-		mmu_set_user(mmu, vpn < PT_KERNEL);
-		int rc = mmu_ref(mmu, vpn, access, ppn, &fault, err);
-		if (rc <= 0)
-			return rc;
 		mmu_set_user(mmu, false);
-		rc = kernel_fault(r->kernel, &fault, err);
+		int rc = kernel_fault(r->kernel, fault, err);
 		if (rc)
+			return rc;
+		mmu_set_user(mmu, vpn < PT_KERNEL);
+		rc = mmu_ref(mmu, vpn, access, ppn, fault, err);
+		if (rc <= 0)
 			return rc;
 	}
 	return err_run(err, EIO, "page %llx of the guest faults again and again",
@@ -96,9 +95,13 @@ static int resolve(struct replay_mmu *r, uint64_t vpn, enum access access, ppn_t
 static int reference(struct replay_mmu *r, struct vm *vm, uint64_t vpn, enum access access,
 		     const uint64_t *id, struct err *err)
 {
+	struct mmu_fault fault;
 	ppn_t ppn;
-	int rc = resolve(r, vpn, access, &ppn, err);
 
+	mmu_set_user(r->mmu, vpn < PT_KERNEL);
+	int rc = mmu_ref(r->mmu, vpn, access, &ppn, &fault, err);
+	if (rc == MMU_FAULT)
+		rc = resolve(r, &fault, vpn, access, &ppn, err);
 	r->mmu->refs++;
 	r->stats.refs++;
 	r->stats.writes += access == ACCESS_WRITE;
@@ -193,6 +196,7 @@ static int loop(struct replay_mmu *r, struct vm *vm, const rec_t *end, uint64_t 
 		const rec_t x = *rec;
 		const uint64_t vpn = rec_page(x);
 		const unsigned kind = rec_kind(x);
+		struct mmu_fault fault;
 		ppn_t ppn;
 
 		time += ref_ns + rec_delta(x) * r->tick_ns;
@@ -208,7 +212,9 @@ static int loop(struct replay_mmu *r, struct vm *vm, const rec_t *end, uint64_t 
 		mmu_fetch_near(mmu, rec_page(rec[near]));
 		if (!likely(mmu_hit(mmu, vpn, (enum access)kind, &ppn))) {
 			vm->time_ns = time;
-			rc = resolve(r, vpn, (enum access)kind, &ppn, err);
+			rc = mmu_miss(mmu, vpn, (enum access)kind, &ppn, &fault, err);
+			if (unlikely(rc == MMU_FAULT))
+				rc = resolve(r, &fault, vpn, (enum access)kind, &ppn, err);
 			charge(r, vm);
 			time = vm->time_ns;
 		}
