@@ -98,14 +98,14 @@ static const struct opt reclaim_options[] = {
 	 "below this free share VMs above their target are blocked (thresholds = esx)",
 	 .live = true},
 	{"width", OPT_REAL, RECLAIM(width), "5%", 0, 1, NULL,
-	 "how far free memory must pass the next higher mark before a state is left for it, as a "
-	 "share of the high mark; reclaiming aims twice as far above the high mark",
+	 "how far free memory must pass the next mark to leave a state, of the high mark; "
+	 "reclaiming aims twice that",
 	 .live = true},
 	{"tick", OPT_TIME, RECLAIM(tick), "10ms", 1000, 1e10, NULL,
 	 "virtual time between looks at memory while it is short", .live = true},
 	{"adjust", OPT_TIME, RECLAIM(adjust), "0", 0, 0, NULL,
 	 "virtual time after a change of settings or VMs in which balloons are asked in every "
-	 "state; later, only while memory is short",
+	 "state",
 	 .live = true},
 	{"rate", OPT_INT, RECLAIM(rate), "5k", 0, 1e8, NULL,
 	 "pages a second that are swapped out to reach targets; 0: as many as it takes, at once",
