@@ -129,4 +129,26 @@ grep -q ' bad 0$' "$BALLAST_SOCKET.stops.log" || fail "stops: $(cat "$BALLAST_SO
 "$ballast" host stop || fail "host stop: $?"
 grep -q ' bad 0$' "$BALLAST_SOCKET.last.log" || fail "last: $(cat "$BALLAST_SOCKET.last.log")"
 [ -e "$BALLAST_SOCKET" ] || [ -e "$BALLAST_SOCKET.agents" ] && fail "sockets are left"
+
+# A swap area that is too small stops the guest that needs it, with the mend, and not the host.
+"$ballast" host start -s host.memory=16mb -s swap.size=4mb >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+"$ballast" vm start large -m 40mb "$verify" - 60 2 1 >"$work/out" 2>&1
+for _ in $(seq 100); do
+	"$ballast" vm list -a | grep -q '^large *failed.*raise swap.size' && break
+	sleep 0.1
+done
+"$ballast" vm list -a | grep -q '^large *failed.*raise swap.size' || fail "$("$ballast" vm list -a)"
+"$ballast" vm start fits -m 12mb "$verify" - 60 1 1 >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+"$ballast" vm list | grep -q '^fits *running' || fail "$("$ballast" vm list)"
+"$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
+
+# Without its keeper the manager ends the guests, and itself.
+manager=$("$ballast" host status --json | awk '$1 == "\"pid\":" { print $2 + 0; exit }')
+kill -9 "$(awk '/^PPid:/ { print $2 }' "/proc/$manager/status")"
+for _ in $(seq 100); do
+	kill -0 "$manager" 2>/dev/null || break
+	sleep 0.1
+done
+kill -0 "$manager" 2>/dev/null && fail "the manager outlives its keeper"
+grep -q ' bad 0$' "$BALLAST_SOCKET.fits.log" || fail "fits: $(cat "$BALLAST_SOCKET.fits.log")"
 exit $bad
