@@ -17,7 +17,7 @@ cat >$out/flags <<'EOF'
 -fno-strict-aliasing -fno-omit-frame-pointer
 -fsanitize=address,undefined -fno-sanitize-recover=all
 EOF
-libs='-lconfuse -ljansson -lxxhash -lzstd -llz4 -lm'
+libs='-lconfuse -lsqlite3 -ljansson -lxxhash -lzstd -llz4 -lm'
 
 # One object per source, in parallel.
 sources=$(make -s sources)
@@ -46,6 +46,14 @@ printf 'k 1 1.5: damon:damon_aggregated: target_id=0 nr_regions=1 4096-12288: 1 
 	printf '\034\0\2\0\7\0\0\0\0\0\0\0\1\0\20\0\377\17\0\0\0\0\0\0'
 } | corpus drmemtrace plain
 { printf '\0\020\100\0\0\0\0\0' && head -c 56 /dev/zero; } | corpus champsim plain
+printf '0host.memory=1mb:4mb:*2,16mb' | corpus sweep axis
+printf '0vm.a.memory+vm.b.memory=1mb;2mb' | corpus sweep keys
+printf '1{"ballast": "0", "titles": ["vm a"], "set": {"host.memory": "1mb"}, "seeds": 2,
+	"seed_keys": {"host.seed": 1}, "traces": {}, "vary": [{"key": "swap.victim", "values": ["lru"]}]}' |
+	corpus sweep plan
+printf '2{"run": 1, "state": "done", "error": "", "summary": {}, "cpu_ns": 1, "wall_ns": 1, "node": "n"}' |
+	corpus sweep record
+printf '3vm.*.refs/host.free' | corpus sweep metric
 for form in '' --fixed; do
 	for seed in csv/plain csv/every-column; do
 		$ballast trace import --format csv $form "$out/corpus/$seed" -o - |
