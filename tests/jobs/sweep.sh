@@ -42,33 +42,36 @@ vm a { gen = g }
 host { thresholds = none }
 END
 
-# Killed again and again at moments of its own, resumed without being told what it was.
+# Killed again and again, each time when some more runs are done, and resumed without
+# being told what it was.
 runs=${RUNS:-48} kills=${KILLS:-4}
 seeds=$((runs / 4))
+total=$((seeds * 4))
 sweep="--vary swap.victim=lru,clock --vary host.memory=2mb,4mb --seeds $seeds"
-start=$(date +%s%N)
 "$ballast" sweep a.job $sweep -o whole >out 2>err || fail "undisturbed: $(cat err)"
-took=$((($(date +%s%N) - start) / 1000000))
+count() {
+	sqlite3 -readonly killed/results.sqlite 'SELECT count(*) FROM runs' 2>/dev/null || echo 0
+}
 again="sweep a.job $sweep -o killed"
-left=$kills
-while [ "$left" -gt 0 ]; do
-	left=$((left - 1))
+kill=0 midway=0
+while [ $kill -lt "$kills" ]; do
+	kill=$((kill + 1))
 	"$ballast" $again >/dev/null 2>err &
 	pid=$!
-	at=$((took / (kills + 1)))
-	sleep "$(printf '%d.%03d' $((at / 1000)) $((at % 1000)))"
+	until [ "$(count)" -ge $((kill * total / (kills + 2))) ] || ! kill -0 $pid 2>/dev/null; do
+		sleep 0.01
+	done
 	kill -9 $pid 2>/dev/null
 	wait $pid 2>/dev/null
-	[ -e killed/results.sqlite ] || continue
+	[ "$(count)" -lt $total ] && midway=$((midway + 1))
 	again="sweep --resume -o killed"
 done
-[ "$(sqlite3 -readonly killed/results.sqlite 'SELECT count(*) FROM runs')" -lt $((seeds * 4)) ] ||
-	echo "note: the kills came too late to matter"
+[ $midway -gt 0 ] || fail "all $kills kills came too late to matter"
 "$ballast" $again >out2 2>err || fail "resumed: $(cat err)"
 rows whole >a
 rows killed >b
 cmp a b || fail "the rows of a killed and resumed sweep differ"
-[ "$(wc -l <a)" = $((seeds * 4 + 2)) ] || fail "$(wc -l <a) rows"
+[ "$(wc -l <a)" = $((total + 2)) ] || fail "$(wc -l <a) rows"
 sed 's/killed/whole/g' out2 | cmp - out || fail "what is told differs"
 cmp whole/points.csv killed/points.csv || fail "points.csv differs"
 [ -z "$(find killed -name '*-wal' -o -name .lock)" ] || fail "left behind: $(ls -A killed)"
