@@ -1,5 +1,6 @@
 /* The report of experiments made up here: what is on the page, and what cannot get out of its
  * place. */
+#include "data.h"
 #include "test.h"
 
 #include "experiments/reproduce.h"
@@ -68,28 +69,6 @@ static void ready(void *arg, const struct outcome *o)
 	strcat(seen->order, " ");
 }
 
-static char root[4096];
-
-static void take_data_away(void)
-{
-	unlink(root);
-}
-
-/* The style of the page is looked for in BUILD/tests/experiments, from where this program lies. */
-static void give_data(void)
-{
-	char *slash;
-	ssize_t n = readlink("/proc/self/exe", root, sizeof root - 20);
-
-	CU_ASSERT_FATAL(n > 0);
-	root[n] = '\0';
-	for (int up = 0; up < 2 && (slash = strrchr(root, '/')) != NULL; up++)
-		*slash = '\0';
-	strcat(root, "/experiments");
-	CU_ASSERT_FATAL(symlink("../../experiments", root) == 0 || errno == EEXIST);
-	atexit(take_data_away);
-}
-
 /* The page's text, from a folder that is gone again. */
 static char *page(struct outcome outcome[3])
 {
@@ -109,7 +88,7 @@ static char *page(struct outcome outcome[3])
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
 	CU_ASSERT_EQUAL_FATAL(reproduce_all(&r, outcome, &err), 0);
 	CU_ASSERT_STRING_EQUAL(seen.order, "tells fails dies ");
-	give_data();
+	test_data();
 	CU_ASSERT_EQUAL_FATAL(page_write(dir, outcome, 3, &err), 0);
 	snprintf(path, sizeof path, "%s/index.html", dir);
 	FILE *in = fopen(path, "r");

@@ -1,3 +1,4 @@
+#include "data.h"
 #include "test.h"
 
 #include "experiments/trial.h"
@@ -12,6 +13,7 @@ static void runs(void)
 	struct job *job;
 	struct run *run;
 
+	test_data();
 	CU_ASSERT_EQUAL_FATAL(
 		trial_job("jobs/dbench.job",
 			  "workload clients { clients = 2 file_set = 1mb reads = 3 } "
