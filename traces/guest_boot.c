@@ -46,7 +46,7 @@ static int take_kernel_page(struct gos *g, uint32_t i)
 static int touch_page(struct gos *g, uint32_t page)
 {
 	gos_charge(g, g->opts.zero_time);
-	if (g->page[page].use == GPAGE_KERNEL && page < g->text_pages)
+	if (page < g->text_pages)
 		return gos_store(g, (ppn_t){page}, text_content(g, page));
 	if (page == g->zero_page)
 		return gos_store(g, (ppn_t){page}, 0);
