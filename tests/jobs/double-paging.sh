@@ -37,7 +37,7 @@ awk -F, '
 			if (!(twice[mb, "random"] > 0.2 * out[mb, "random"])) { print mb " random"; bad = 1 }
 			if (!(twice[mb, "balloon"] < 0.05 * out[mb, "balloon"])) { print mb " balloon"; bad = 1 }
 			if (!(work[mb, "lru"] < work[mb, "random"])) { print mb " work, lru"; bad = 1 }
-			if (!(2 * work[mb, "random"] < work[mb, "balloon"] + 10)) { print mb " work, random"; bad = 1 }
+			if (!(work[mb, "random"] < 0.7 * work[mb, "balloon"])) { print mb " work, random"; bad = 1 }
 		}
 		exit bad || NR != 13
 	}' "$work/a/double-paging.csv" || fail "the rows: $(cat "$work/a/double-paging.csv")"
