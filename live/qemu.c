@@ -80,7 +80,7 @@ static int readable(const char *what, const char *path, struct err *err)
 	if (stat(path, &st) || access(path, R_OK))
 		return err_input(err, "%s: no %s there: %s", path, what, strerror(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return err_input(err, "%s is no file: give a %s", path, what);
+		return err_input(err, "%s is no file: it must be the %s", path, what);
 	return 0;
 }
 
