@@ -59,7 +59,7 @@ refused 'hurt.bt.zst: at' import hurt.bt.zst -o out/x.bt
 printf 'page,op,colour\n1,r,2\n' >stray.csv
 refused "stray.csv:1: stray column 'colour'" import stray.csv -o out/x.bt
 printf 'page,op\n1,r\n1,x\n' >op.csv
-refused "op.csv:3: op is 'x': want r, w, read, write, switch, map, .* or end" import op.csv -o out/x.bt
+refused "op.csv:3: op is 'x': want r, w, read, write, switch, .* or end" import op.csv -o out/x.bt
 printf 'page,op\n1,r\n68719476736,r\n' >big.csv
 refused 'big.csv:3: page is 68719476736: at most' import big.csv -o out/x.bt
 printf 'page\n1\n' >missing.csv
