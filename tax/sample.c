@@ -22,7 +22,7 @@ static const struct opt sample_options[] = {
 	 "esx: gain of the slow moving average", .live = true},
 	{"fast", OPT_REAL, SAMPLE(fast), "75%", 0.001, 1, NULL,
 	 "esx: gain of the fast moving average", .live = true},
-	{"mrc_pages", OPT_INT, SAMPLE(mrc_pages), "1024", 16, 65536, NULL,
+	{"mrc_pages", OPT_INT, SAMPLE(mrc_pages), "1024", 16, 8192, NULL,
 	 "mrc: pages tracked at most, the same by hash all the time"},
 	{"mrc_tick", OPT_TIME, SAMPLE(mrc_tick), "1s", 1000, 1e15, NULL,
 	 "mrc: VM time after which a tracked page that was touched is waited for again"},
@@ -172,7 +172,7 @@ static void probe_due(struct clock *clk, struct timer *timer, void *arg)
 {
 	struct probe *p = arg;
 
-	if (p->vm->state == VM_FAILED)
+	if (vm_gone(p->vm))
 		return;
 	p->sampler->tick(p);
 	/* The heap has room for it: the timer was in it until now. */
