@@ -11,6 +11,7 @@
 #include "pmap/mmu.h"
 #include "swap/swap.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define HOSTILE_PAGES  700

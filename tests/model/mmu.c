@@ -55,7 +55,8 @@ static void world_open(struct world *w, const struct variant *v, bool large)
 	struct err err;
 
 	*w = (struct world){0};
-	test_host_new(&w->t, (struct test_shape){.frames = FRAMES, .slots = 3 * PAGES, .scan = "random"});
+	test_host_new(&w->t,
+		      (struct test_shape){.frames = FRAMES, .slots = 3 * PAGES, .scan = "random"});
 	opts.large = v->large;
 	opts.split = v->split;
 	opts.unsync = v->unsync;
