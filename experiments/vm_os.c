@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GUEST_PAGES_MOST (UINT32_C(1) << 26)
+
 static int find_load(const struct job *job, const struct vm_opts *opts, const char *vm,
 		     const char *name, struct load_ref *load, struct err *err)
 {
@@ -28,6 +30,12 @@ int vm_os_new(const struct job *job, struct vm *vm, const struct vm_opts *opts,
 				 "vm %s has an operating system: it takes a workload of kind "
 				 "trace, and no trace or gen of its own",
 				 vm->name);
+	if (vm->pages > GUEST_PAGES_MOST)
+		return err_input(
+			err,
+			"vm %s: a guest OS keeps a record of each page, for at most 256gb: "
+			"lower vm.%s.memory",
+			vm->name, vm->name);
 	while (opts->workload && opts->workload[n])
 		n++;
 	struct load_ref *loads = calloc(n + 1, sizeof *loads);

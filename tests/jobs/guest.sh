@@ -102,6 +102,7 @@ echo 'vm c { os = linux }' >"$work/c.job"
 "$ballast" run "$work/c.job" 2>&1 | grep -q 'give vm.c.memory' || fail "a guest of no size"
 refused 2 'never ends: give its duration' -s workload.around.duration=0
 refused 2 'too few for a guest OS' -s vm.b.memory=4mb
+refused 2 'at most 256gb' -s vm.b.memory=300gb -s host.memory=1gb
 refused 2 "did you mean 'linux'" -s vm.a.os=linus
 refused 2 'of kind trace' -s vm.a.gen=x
 exit $bad
