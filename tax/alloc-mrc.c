@@ -97,7 +97,7 @@ static uint64_t hand_out(const struct piece *piece, size_t n, uint64_t spare, ui
 /* By shares, nobody falling below what it has by now. */
 static int divide_rest(const struct alloc_ask *ask, uint64_t *target)
 {
-	struct claim *claims = calloc(ask->n, sizeof *claims);
+	struct claim *claims = calloc(ask->n + 1, sizeof *claims);
 	struct alloc_ask rest = *ask;
 
 	if (!claims)

@@ -1,93 +1,10 @@
 /* The samplers: against hand-made numbers, slow twins and the law of their error. */
-#include "host.h"
+#include "probe.h"
 
 #include "core/rng.h"
-#include "tax/sample_private.h"
 
 #include <errno.h>
 #include <math.h>
-
-#define S UINT64_C(1000000000)
-
-static struct sample_opts options(const struct sampler *sampler)
-{
-	struct sample_opts o;
-
-	if (opt_defaults(&sample_section, &o))
-		abort();
-	o.sampler = &sampler->policy;
-	return o;
-}
-
-/* A probe driven by hand on a VM all of whose pages have frames. */
-struct bench {
-	struct test_host t;
-	struct vm *vm;
-	struct sample_opts opts;
-	struct probe probe;
-};
-
-static void touched(void *ctx, struct pmap *pmap, ppn_t ppn, bool minor)
-{
-	struct bench *b = ctx;
-
-	CU_ASSERT_PTR_EQUAL(pmap, b->probe.pmap);
-	probe_touched(&b->probe, ppn, minor);
-}
-
-static void bench_open(struct bench *b, const struct sample_opts *opts, uint32_t pages)
-{
-	*b = (struct bench){.opts = *opts};
-	test_host_new(&b->t, (struct test_shape){.frames = pages, .no_swap = true});
-	b->vm = test_vm(&b->t, "a", pages);
-	for (uint32_t i = 0; i < pages; i++)
-		test_hit(b->vm, i, ACCESS_READ);
-	pmap_harvest_accessed(b->vm->pmap, (ppn_t){0}, pages, NULL, NULL);
-	b->vm->time_ns = 0;
-	b->t.pmaps->sample = (struct sample_watch){touched, b};
-}
-
-static void bench_start(struct bench *b, uint64_t seed)
-{
-	probe_stop(&b->probe);
-	for (uint32_t i = 0; i < b->vm->pages; i++)
-		pmap_unsample(b->vm->pmap, (ppn_t){i});
-	b->probe = (struct probe){.sampler = (const struct sampler *)b->opts.sampler,
-				  .opts = &b->opts,
-				  .tells = true,
-				  .vm = b->vm,
-				  .pmap = b->vm->pmap};
-	rng_init(&b->probe.rng, seed, "sample", 0);
-	CU_ASSERT_EQUAL_FATAL(probe_start(&b->probe), 0);
-}
-
-static void bench_close(struct bench *b)
-{
-	uint64_t bytes = b->t.host->meter.bytes - b->probe.stats.bytes;
-
-	CU_ASSERT_EQUAL(test_audit(&b->t), 0);
-	probe_stop(&b->probe);
-	CU_ASSERT_EQUAL(b->t.host->meter.bytes, bytes);
-	CU_ASSERT_EQUAL(b->probe.stats.bytes, 0);
-	test_host_free(&b->t);
-}
-
-static void touch_range(struct bench *b, uint32_t first, uint32_t n)
-{
-	for (uint32_t i = first; i < first + n; i++)
-		test_hit(b->vm, i, ACCESS_READ);
-}
-
-static void tick(struct bench *b)
-{
-	b->probe.sampler->tick(&b->probe);
-}
-
-static uint64_t active(const struct bench *b)
-{
-	CU_ASSERT_EQUAL(vm_active(b->vm), b->probe.stats.active);
-	return b->probe.stats.active;
-}
 
 /* All pages are sampled here, so that every number can be worked out by hand. */
 static void esx_averages(void)
@@ -256,105 +173,6 @@ static void exact_is_exact(void)
 		CU_ASSERT_EQUAL(active(&b), expected);
 	}
 	CU_ASSERT_EQUAL(b.probe.stats.cpu_ns, 0);
-	bench_close(&b);
-}
-
-/* With every page tracked the curve is that of Mattson's stack, kept here as a list. */
-static void mrc_is_exact_where_all_is_tracked(void)
-{
-	enum { PAGES = 128, TICKS = 30 };
-	struct sample_opts o = options(&sampler_mrc);
-	uint32_t stack[PAGES], n = 0, hist[PAGES + 1] = {0};
-	struct bench b;
-	struct rng rng;
-
-	rng_init(&rng, test_seed(4), "mrc", 0);
-	o.mrc_pages = PAGES;
-	bench_open(&b, &o, PAGES);
-	bench_start(&b, 1);
-	for (int t = 0; t < TICKS; t++) {
-		bool seen[PAGES] = {false};
-		for (int i = 0; i < 60; i++) {
-			uint64_t r = rng_below(&rng, PAGES);
-			uint32_t page = (uint32_t)(r * r / PAGES), at = 0;
-			test_hit(b.vm, page, ACCESS_WRITE);
-			if (seen[page])
-				continue; /* within a tick one counts */
-			seen[page] = true;
-			while (at < n && stack[at] != page)
-				at++;
-			hist[at == n ? PAGES : at]++;
-			n += at == n;
-			memmove(stack + 1, stack, at * sizeof *stack);
-			stack[0] = page;
-		}
-		tick(&b);
-	}
-	const struct miss_curve *c = b.vm->curve;
-	CU_ASSERT_EQUAL(c->n, 65);
-	CU_ASSERT_EQUAL(c->step, 2);
-	uint64_t reuses = 0, misses = 0, flat = 64;
-	for (uint32_t d = 0; d < PAGES; d++)
-		reuses += hist[d];
-	for (uint32_t i = c->n; i-- > 0;) {
-		if (i < 64)
-			misses += hist[2 * i] + hist[2 * i + 1];
-		CU_ASSERT_EQUAL(c->misses[i], misses + hist[PAGES]);
-		if (20 * misses <= reuses)
-			flat = i;
-	}
-	CU_ASSERT_EQUAL(active(&b), 2 * flat);
-	bench_close(&b);
-}
-
-/* Ten pages each tick of a period: 10 first touches, 290 reuses; then nothing. */
-static void mrc_fades(void)
-{
-	struct sample_opts o = options(&sampler_mrc);
-	struct bench b;
-
-	o.mrc_pages = 128;
-	o.mrc_fade = 0.5;
-	bench_open(&b, &o, 128);
-	bench_start(&b, 1);
-	for (int t = 0; t < 30; t++) {
-		touch_range(&b, 0, 10);
-		tick(&b);
-	}
-	CU_ASSERT_EQUAL(b.vm->curve->misses[0], 300);
-	CU_ASSERT_EQUAL(b.vm->curve->misses[64], 10);
-	for (int t = 0; t < 30; t++)
-		tick(&b);
-	CU_ASSERT_EQUAL(b.vm->curve->misses[0], 100); /* (300 / 2 + 0) / (1 / 2 + 1) */
-	CU_ASSERT_EQUAL(b.vm->curve->misses[64], 3);
-	CU_ASSERT_EQUAL(active(&b), 10);
-	bench_close(&b);
-}
-
-/* A loop over 20,000 of 80,000 pages, known by 1,024 of them: the knee is where it is. */
-static void mrc_finds_a_loop(void)
-{
-	struct sample_opts o = options(&sampler_mrc);
-	struct bench b;
-
-	bench_open(&b, &o, 80000);
-	bench_start(&b, 5);
-	for (int t = 0; t < 60; t++) {
-		touch_range(&b, 1000, 20000);
-		tick(&b);
-	}
-	printf("  %llu of 20000 pages, %llu faults\n", (unsigned long long)active(&b),
-	       (unsigned long long)b.probe.stats.faults);
-	CU_ASSERT(active(&b) > 18000 && active(&b) < 22500);
-	/* Once for each page of those tracked at first, then 1,024 a tick. */
-	CU_ASSERT(b.probe.stats.faults < 20000 + 60 * 1024);
-	CU_ASSERT(b.probe.stats.bytes < 16 * 1024);
-	for (int t = 0; t < 150; t++) { /* a smaller loop: what is not used any more is forgotten */
-		touch_range(&b, 1000, 5000);
-		tick(&b);
-	}
-	printf("  %llu of 5000 pages\n", (unsigned long long)active(&b));
-	CU_ASSERT(active(&b) > 3700 && active(&b) < 6600);
 	bench_close(&b);
 }
 
@@ -542,8 +360,6 @@ static void failed_vms_are_left_alone(void)
 TESTS("tax/sample", {"esx: averages", esx_averages}, {"esx: other options", esx_with_other_options},
       {"esx: absent pages", esx_counts_touches_of_absent_pages},
       {"esx: even draws", esx_draws_evenly}, {"esx: standard error", esx_standard_error},
-      {"exact", exact_is_exact}, {"mrc: all tracked", mrc_is_exact_where_all_is_tracked},
-      {"mrc: fading", mrc_fades}, {"mrc: a loop", mrc_finds_a_loop},
-      {"abit", abit_counts_the_period}, {"none", nobody_looks},
+      {"exact", exact_is_exact}, {"abit", abit_counts_the_period}, {"none", nobody_looks},
       {"options", options_that_contradict}, {"liars", liars_gain_nothing},
       {"failed VMs", failed_vms_are_left_alone})
