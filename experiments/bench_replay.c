@@ -98,18 +98,24 @@ int bench_program(char *const argv[], char *out, size_t size, uint64_t *cpu_ns, 
 	struct rusage usage;
 	int to[2], status;
 	size_t n = 0;
+	FILE *said = tmpfile(); /* warnings are of no use here, errors are */
 
-	if (pipe2(to, O_CLOEXEC))
+	if (!said || pipe2(to, O_CLOEXEC)) {
+		if (said)
+			fclose(said);
 		return err_run(err, errno, "no pipe: %s", strerror(errno));
+	}
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid < 0) {
 		close(to[0]);
 		close(to[1]);
+		fclose(said);
 		return err_run(err, errno, "no process: %s", strerror(errno));
 	}
 	if (pid == 0) {
 		dup2(to[1], STDOUT_FILENO);
+		dup2(fileno(said), STDERR_FILENO);
 		execv(argv[0], argv);
 		_exit(127);
 	}
@@ -120,8 +126,15 @@ int bench_program(char *const argv[], char *out, size_t size, uint64_t *cpu_ns, 
 	close(to[0]);
 	while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
 		;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return err_run(err, EIO, "%s did not end well: status %d", argv[0], status);
+	bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	char why[300] = "";
+	rewind(said);
+	if (!well && fgets(why, sizeof why, said))
+		why[strcspn(why, "\n")] = '\0';
+	fclose(said);
+	if (!well)
+		return err_run(err, EIO, "%s did not end well: status %d: %s", argv[0], status,
+			       why);
 	*cpu_ns = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000u +
 		  (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u;
 	return 0;
