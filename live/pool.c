@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SPAN (UINT64_C(1) << 40) /* of the file and of the view */
+#define SPAN (UINT64_C(256) << 30) /* of the file and of the view */
 
 static uint64_t bytes_of(uint64_t pages)
 {
@@ -154,11 +154,25 @@ const struct backing backing_live = {
 
 /* Windows. */
 
+/* Where a new window may begin: at a closed one's place, which then is nobody's; SPAN nowhere. */
+static uint64_t place_for(struct pool *pool, uint32_t pages)
+{
+	for (size_t i = 0; i < pool->windows; i++) {
+		struct window *w = &pool->window[i];
+		if (!w->open && w->pages == pages) {
+			w->pages = 0;
+			return w->offset;
+		}
+	}
+	return bytes_of(pages) <= SPAN - pool->next ? pool->next : SPAN;
+}
+
 int pool_window_open(struct pool *pool, uint16_t vm, uint32_t pages)
 {
+	uint64_t offset = place_for(pool, pages);
 	struct window *list;
 
-	if (bytes_of(pages) > SPAN - pool->next)
+	if (offset == SPAN)
 		return -ENOSPC;
 	list = realloc(pool->window, (vm + 1u) * sizeof *list);
 	if (!list)
@@ -166,8 +180,9 @@ int pool_window_open(struct pool *pool, uint16_t vm, uint32_t pages)
 	pool->window = list;
 	for (; pool->windows <= vm; pool->windows++)
 		list[pool->windows] = (struct window){0};
-	list[vm] = (struct window){pool->next, pages, true};
-	pool->next += bytes_of(pages);
+	list[vm] = (struct window){offset, pages, true};
+	if (offset == pool->next)
+		pool->next += bytes_of(pages);
 	return 0;
 }
 

@@ -11,7 +11,8 @@
  * Guests have the same file mapped, so what the manager leaves here vanishes
  * from them too, and they come to the manager when they touch it again.
  *
- * Windows are never used twice: the file is 1 TiB of addresses. One thread.
+ * The file is 256 GiB of addresses, of which a window that was closed serves
+ * another VM of its size. One thread.
  */
 #ifndef BALLAST_LIVE_POOL_H
 #define BALLAST_LIVE_POOL_H

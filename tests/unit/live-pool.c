@@ -100,9 +100,15 @@ static void windows_end_where_addresses_do(void)
 
 	open_machine(&m);
 	while (rc == 0 && vm < 100)
-		rc = pool_window_open(pool_of(&m), vm++, UINT32_MAX / 64);
+		rc = pool_window_open(pool_of(&m), vm++, UINT32_MAX / 1024);
 	CU_ASSERT_EQUAL(rc, -ENOSPC);
-	CU_ASSERT_EQUAL(vm, 4); /* 1 TiB less the slots holds three of 256 GiB, less a page each */
+	CU_ASSERT_EQUAL(vm, 17); /* 16 slots and 16 times 16 GiB less a page are 256 GiB */
+	uint64_t place = pool_of(&m)->window[5].offset;
+	pool_window_close(pool_of(&m), 5);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 20, 4), -ENOSPC);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 20, UINT32_MAX / 1024), 0);
+	CU_ASSERT_EQUAL(pool_of(&m)->window[20].offset, place);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 21, UINT32_MAX / 1024), -ENOSPC);
 	machine_fini(&m);
 }
 
