@@ -202,8 +202,10 @@ static uint32_t new_table(struct derived *d)
 	} else {
 		if (d->tables >= d->room) {
 			uint32_t room = d->room ? 2 * d->room : 64;
-			struct dtable **list = realloc(d->table, room * sizeof(*list));
-			if (!list || room > UINT32_MAX >> 9) {
+			struct dtable **list = room <= UINT32_MAX >> 9
+						       ? realloc(d->table, room * sizeof(*list))
+						       : NULL;
+			if (!list) {
 				slab_give(&d->slab, t);
 				return 0;
 			}

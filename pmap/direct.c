@@ -53,6 +53,8 @@ static int direct_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 		/* The processor sets the bits in the guest's own word. */
 		struct guest_walk g;
 		guest_walk(mmu, r, vpn, false, &g);
+		if (g.why != PT_MAPPED) /* it was, a moment ago */
+			return err_run(err, EIO, "a table changed while it was walked");
 		walk->dirty &= guest_mark(&g, access == ACCESS_WRITE);
 		walk->rights |= g.rights & PT_R_G;
 	}
