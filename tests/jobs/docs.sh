@@ -144,10 +144,17 @@ done
 	-s share.scan=sequential -s sample.sampler=esx -s sample.truth=on -s host.low_memory=80kb \
 	-s host.reclaimers=balloon,swap \
 	--json -o "$work/run" >"$work/json" 2>"$work/err" || fail "a run failed: $(cat "$work/err")"
+cat >"$work/mmu.job" <<'EOF'
+host { memory = 64mb }
+gen walker { law = walker refs = 20k pages = 2000 }
+vm a { gen = walker memory = 32mb translation = shadow }
+EOF
+"$build/ballast" run "$work/mmu.job" --json -o "$work/mmu" >>"$work/json" 2>"$work/err" ||
+	fail "a run with shadow page tables failed: $(cat "$work/err")"
 sed -n 's/^ *"\([a-z_]*\)": [^{].*/\1/p' "$work/json" | sort -u >"$work/stats"
 sed -n '/^## The host/,/^## Figures/s/^| `\([a-z_]*\)` .*/\1/p' docs/results.md | sort -u >"$work/listed"
 diff "$work/stats" "$work/listed" >"$work/diff" || fail "docs/results.md and --json: $(cat "$work/diff")"
-head -n 1 "$work/run/series.csv" | tr , '\n' | sed -n 's/.*\.//p' | sort -u >"$work/stats"
+head -qn 1 "$work/run/series.csv" "$work/mmu/series.csv" | tr , '\n' | sed -n 's/.*\.//p' | sort -u >"$work/stats"
 sed -n 's/^| `\([a-z_]*\)` |[^|]*| yes .*/\1/p' docs/results.md | sort -u >"$work/listed"
 diff "$work/stats" "$work/listed" >"$work/diff" || fail "docs/results.md and series.csv: $(cat "$work/diff")"
 
