@@ -33,6 +33,8 @@ const struct experiment experiments[] = {
 	 double_paging_run},
 	{"mmu-modes", "what translation costs by shadow tables, EPT, directly and nested",
 	 mmu_modes_run},
+	{"free-hints", "memory got back from a guest that tells what is free, and what it costs",
+	 free_hints_run},
 	{"sharing-scan", "memory reclaimed by every scan policy, for the CPU time that it takes",
 	 sharing_scan_run},
 	{"esx-ioremap", "copies for devices, with and without remapping pages to low memory",

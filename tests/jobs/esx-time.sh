@@ -19,11 +19,12 @@ fail() {
 	bad=1
 }
 
-"$ballast" reproduce esx-fig7 esx-fig8 tax-sweep -o "$work/a" >"$work/out" 2>"$work/err" ||
+"$ballast" reproduce esx-fig7 esx-fig8 tax-sweep free-hints -o "$work/a" >"$work/out" 2>"$work/err" ||
 	fail "exit code $?: $(cat "$work/out" "$work/err")"
 grep -q 'expectations: 6 of 6 hold' "$work/out" || fail "esx-fig7: $(cat "$work/out")"
 grep -q 'expectations: 13 of 13 hold' "$work/out" || fail "esx-fig8: $(cat "$work/out")"
 grep -q 'expectations: 9 of 9 hold' "$work/out" || fail "tax-sweep: $(cat "$work/out")"
+grep -q 'expectations: 2 of 2 hold' "$work/out" || fail "free-hints: $(cat "$work/out")"
 
 # Fig. 7: means of the columns before and after 31 min; what both hold never passes what there is.
 awk -F, '
