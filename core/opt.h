@@ -13,9 +13,9 @@
  *
  * Field types by opt_type: BOOL bool; INT int64_t; BYTES uint64_t (bytes);
  * TIME uint64_t (ns); REAL double (a "%" divides by 100); STRING char *
- * (owned, NULL while unset); PATH the same, in a job file relative to that file; CHOICE const struct policy *; LIST char **
- * (owned, NULL-ended, NULL while unset; "a, b" on the command line). Empty
- * text makes a STRING or LIST unset. Counts may be written 50k, 1.5M or 2G.
+ * (owned, NULL while unset); PATH the same, in a job file relative to that file; CHOICE const
+ * struct policy *; LIST char ** (owned, NULL-ended, NULL while unset; "a, b" on the command line).
+ * Empty text makes a STRING or LIST unset. Counts may be written 50k, 1.5M or 2G.
  */
 #ifndef BALLAST_CORE_OPT_H
 #define BALLAST_CORE_OPT_H

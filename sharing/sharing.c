@@ -296,7 +296,8 @@ int sharing_open(struct host *host, struct pmap_part *pmaps, const struct share_
 		sharing_close(s);
 		return err_run(err, -rc, "no memory for sharing");
 	}
-	pmap_handle(pmaps, PAGE_SHARED, &(struct page_handler){share_fault, share_drop, s, share_adopt});
+	pmap_handle(pmaps, PAGE_SHARED,
+		    &(struct page_handler){share_fault, share_drop, s, share_adopt});
 	if (opts->before_swap)
 		host->screen = (struct screen){scan_settle, s};
 	stat_bind(&host->scope, share_host_rows, &s->stats);

@@ -49,8 +49,8 @@ boot() {
 
 without=$(boot 0)
 with=$(boot 96)
-# 24,576 pages, less those that the boot had used and freed again.
-[ $((with - without)) -ge 20000 ] && [ $((with - without)) -le 26000 ] ||
+# 24,576 pages, less those that the boot had used and freed again: a quarter, in some boots.
+[ $((with - without)) -ge 14000 ] && [ $((with - without)) -le 26000 ] ||
 	fail "96 MiB written are $((with - without)) pages more ($without, $with)"
 "$ballast" trace import --renumber "$work/96.bt" -o "$work/dense.bt" || fail "renumbering failed"
 "$ballast" run experiments/jobs/replay.job -s "vm.a.trace=$work/dense.bt" -s host.memory=$((with * 2))kb -s host.thresholds=none --json >"$work/json" ||
