@@ -1,6 +1,7 @@
 #include "experiments/timeline.h"
 
 #include "core/reclaim.h"
+#include "tax/sample.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -197,6 +198,8 @@ static int check_sets(struct timeline *t, const struct entry *e, struct ledger *
 	}
 	if (rc == 0)
 		rc = reclaim_check(job_section(t->now, &reclaim_section), err);
+	if (rc == 0)
+		rc = sampling_check(job_section(t->now, &sample_section), err);
 	if (rc == 0)
 		rc = terms_heeded(t->now, err);
 	return rc;

@@ -298,7 +298,7 @@ static void page_touched(void *ctx, struct pmap *pmap, ppn_t ppn, bool minor)
 	probe_touched(&s->vm[pmap->vm->id]->probe, ppn, minor);
 }
 
-static int check(const struct sample_opts *o, struct err *err)
+int sampling_check(const struct sample_opts *o, struct err *err)
 {
 	bool exact = o->truth || o->sampler == &sampler_exact.policy;
 
@@ -319,7 +319,7 @@ static int check(const struct sample_opts *o, struct err *err)
 int sampling_open(struct host *host, struct pmap_part *pmaps, const struct sample_opts *opts,
 		  struct err *err)
 {
-	int rc = check(opts, err);
+	int rc = sampling_check(opts, err);
 	if (rc || (opts->sampler == &sampler_none.policy && !opts->truth))
 		return rc;
 	struct sampling *s = calloc(1, sizeof *s);

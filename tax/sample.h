@@ -47,6 +47,9 @@ extern const struct policy *const samplers[]; /* esx, abit, mrc, exact, none */
 /* Whether this one of samplers[] draws miss curves. */
 bool sampler_draws(const struct policy *sampler);
 
+/* Whether the options go together, as read and after each that is set while it runs. */
+MUST_CHECK int sampling_check(const struct sample_opts *opts, struct err *err);
+
 /*
  * Makes the samplers a part of the host. With sampler none and no truth nobody
  * looks: there is no part.

@@ -97,6 +97,12 @@ vm a { gen = all overhead = 0 }
 at 2min { set = "tax.rate=2" }
 at 1min { set = "reclaim.hard=10%" }
 E
+refused 'bad.job:6: at 1min: sample.slow, 90 %, is above sample.fast, 75 %' <<E
+$esx
+sample { sampler = esx }
+vm a { gen = all overhead = 0 }
+at 1min { set = "sample.slow=90%" }
+E
 refused 'bad.job:6: at 2min: vm b does not fit: its min of 30 MB and overhead of 1 MB need 1 MB more' <<E
 $esx
 vm a { gen = all memory = 40mb overhead = 1mb }
