@@ -1,10 +1,22 @@
 #include "experiments/vm_os.h"
 
+#include "experiments/terms.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define GUEST_PAGES_MOST (UINT32_C(1) << 26)
+
+/* Where the section is, as far as any of its keys tells, or NULL. */
+static const char *where_load(const struct job *job, const void *options)
+{
+	for (const struct opt *opt = workload_section.opts; opt->name; opt++) {
+		if (job_gives(job, options, opt->name))
+			return job_where(job, options, opt->name);
+	}
+	return NULL;
+}
 
 static int find_load(const struct job *job, const struct vm_opts *opts, const char *vm,
 		     const char *name, struct load_ref *load, struct err *err)
@@ -12,7 +24,8 @@ static int find_load(const struct job *job, const struct vm_opts *opts, const ch
 	for (size_t i = 0; i < job_count(job, &workload_section); i++) {
 		if (strcmp(job_title(job, &workload_section, i), name) != 0)
 			continue;
-		*load = (struct load_ref){name, job_titled(job, &workload_section, i)};
+		const void *options = job_titled(job, &workload_section, i);
+		*load = (struct load_ref){name, options, where_load(job, options)};
 		return 0;
 	}
 	return err_input(err, "%s: vm %s: there is no section workload %s",

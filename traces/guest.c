@@ -161,7 +161,8 @@ static int start_loads(struct gos *g, const struct load_ref *loads, size_t n)
 		rc = g->load[i].state ? load->start(g->load[i].state, g, loads[i].opts, i)
 				      : err_run(&g->err, ENOMEM, "no memory for workloads");
 		if (rc)
-			err_prefix(&g->err, "workload %s", loads[i].name);
+			err_prefix(&g->err, "%s%sworkload %s", loads[i].where ? loads[i].where : "",
+				   loads[i].where ? ": " : "", loads[i].name);
 	}
 	return rc;
 }

@@ -89,6 +89,7 @@ extern const struct guest gos_guest; /* its state is a struct gos */
 struct load_ref {
 	const char *name;
 	const struct load_opts *opts;
+	const char *where; /* its section's place in the job, or NULL */
 };
 
 /*

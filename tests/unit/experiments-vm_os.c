@@ -58,4 +58,20 @@ static void refused(void)
 	}
 }
 
-TESTS("experiments/vm_os", {"workloads", workloads}, {"refused", refused})
+/* What only the guest can tell is said with the section's place. */
+static void place_of_a_workload(void)
+{
+	struct err err = {0};
+	struct test_host t;
+	struct job *job;
+	struct gos *g;
+
+	CU_ASSERT(make("\nworkload x { kind = toucher }\nvm a { os = linux workload = x }", &t,
+		       &job, &g, &err) < 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, ":2: workload x: the schedule is empty"));
+	test_host_free(&t);
+	job_free(job);
+}
+
+TESTS("experiments/vm_os", {"workloads", workloads}, {"refused", refused},
+      {"place of a workload", place_of_a_workload})
