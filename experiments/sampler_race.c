@@ -289,6 +289,19 @@ static void tell_answer(const struct result *all, json_t *told)
 		  "What huge pages and the hardware's own dirty logs change.");
 }
 
+/* One of the 27, in full: the toucher's, at ESX's default of 100 pages a period. */
+static int tell_one_job(json_t *told, struct err *err)
+{
+	struct job *job;
+	int rc = make_job(2 * ENTRIES + entry_of("esx", 100), &job, err);
+
+	if (rc)
+		return rc;
+	tell_job(told, ID "-toucher-esx-100.job", job);
+	job_free(job);
+	return 0;
+}
+
 int sampler_race_run(const char *dir, json_t *told, struct err *err)
 {
 	struct result *all = calloc(RUNS, sizeof *all);
@@ -303,6 +316,7 @@ int sampler_race_run(const char *dir, json_t *told, struct err *err)
 	if (rc == 0) {
 		tell_table(all, told);
 		tell_answer(all, told);
+		rc = tell_one_job(told, err);
 	}
 	free(all);
 	return rc;

@@ -42,6 +42,13 @@ awk -F, -v told="$(sed -n 's/.*cross at \([0-9.]*\) unmaps.*/\1/p' "$work/out")"
 		}
 		exit bad
 	}' "$work/m/mmu-modes.csv" || bad=1
+# The job beside it makes the row's references again.
+row=$(awk -F, '$1 == "walker" && $2 == "ept" { print $15 }' "$work/m/mmu-modes.csv")
+"$ballast" run "$work/m/mmu-modes-walker-ept.job" --json >"$work/json" 2>"$work/err"
+if [ -z "$row" ] || ! grep -q "\"translation_digest\": \"$row\"" "$work/json"; then
+	echo "the job is not of the row's digest '$row': $(cat "$work/err")"
+	bad=1
+fi
 for form in svg png; do
 	[ -s "$work/m/mmu-modes.$form" ] || { echo "no figure.$form" && bad=1; }
 done
