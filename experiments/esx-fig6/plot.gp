@@ -24,8 +24,8 @@ set xlabel "minutes"
 set ylabel "MB"
 set key top right Left reverse samplen 2.5
 set label 1 "Band: the estimate of 12 seeds, least to most. The schedule and that the guest zeroes freed pages at 27.6 min are inputs." \
-	at screen 0.985,0.025 right font ",11"
-set bmargin 4.5
+	at screen 0.985,0.02 right font ",11"
+set bmargin 5.5
 
 # Okabe and Ito's colours.
 plot rows using 1:7:8 skip 1 with filledcurves fillcolor rgb "#56B4E9" fillstyle solid 0.3 noborder title "estimate, all seeds", \

@@ -46,7 +46,7 @@ do for [p = 0 : 2] {
 			at screen 0.985,0.012 right font ",11"
 	}
 	if (p == 0) {
-		set key at screen 0.97,0.785 right horizontal samplen 2
+		set key at screen 0.97,0.795 right horizontal samplen 2
 	} else {
 		unset key
 	}

@@ -14,7 +14,7 @@ set datafile separator ","
 rows = "sampler-race.csv"
 of(load, sampler) = sprintf("< awk -F, '$1 == \"%s\" && $2 == \"%s\"' %s", load, sampler, rows)
 
-set multiplot layout 1,3 margins 0.055,0.985,0.16,0.82 spacing 0.05,0 \
+set multiplot layout 1,3 margins 0.055,0.975,0.16,0.82 spacing 0.05,0 \
 	title "Error of the estimate against what it costs, by sampler" font ",15"
 set grid ytics linetype 1 linecolor rgb "#e0e0e0" linewidth 0.7
 set border 3 linecolor rgb "#606060"
