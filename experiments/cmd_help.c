@@ -45,7 +45,7 @@ static error_t parse_help(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option help_options[] = {
 	{"man", KEY_MAN, "DIR", 0, "Write a manual page for every command there", 0},
-	{"date", KEY_DATE, "DATE", 0, "What these pages say they are of, as 'May 1, 2026'", 0},
+	{"date", KEY_DATE, "DATE", 0, "The date on these pages, as 'May 1, 2026'", 0},
 	{"completion", KEY_COMPLETION, NULL, 0, "Print the script that completes commands in bash",
 	 0},
 	{0},

@@ -174,7 +174,7 @@ static const struct argp_option sweep_options[] = {
 	{"set", 's', "KEY=VALUE", 0, "Set a key of the job for all runs", 0},
 	{"output", 'o', "DIR", 0, "Keep results.sqlite and the figures there (default: sweep)", 0},
 	{"resume", 'r', NULL, 0, "Go on with the sweep in DIR", 0},
-	{"retry", 't', NULL, 0, "The same, and run again what failed", 0},
+	{"retry", 't', NULL, 0, "Go on as --resume does, and run again what failed", 0},
 	{"jobs", 'J', "N", 0, "Workers at a time (default: one for each core)", 0},
 	{"metric", 'm', "NAME", 0,
 	 "What to show: host.NAME, vm.a.NAME, vm.*.NAME (the sum), or a ratio of two, A/B "

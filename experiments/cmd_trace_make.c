@@ -15,7 +15,7 @@ struct gen_args {
 };
 
 static const struct argp_option gen_options[] = {
-	{"set", 's', "KEY=VALUE", 0, "An option of the generator; see 'ballast list gen'", 0},
+	{"set", 's', "KEY=VALUE", 0, "An option of the generator ('ballast list gen')", 0},
 	{"output", 'o', "FILE", 0, "Where the .bt goes ('-': standard output)", 0},
 	{"fixed", 'F', NULL, 0, "8 bytes a record, replayed in place, instead of packed blocks", 0},
 	{0},
@@ -88,8 +88,7 @@ static const struct argp gen_argp = {
 	.options = gen_options,
 	.parser = parse_gen,
 	.args_doc = "LAW",
-	.doc = "Makes a trace by a law: sequential, uniform, zipf, phases, drift, mix, image, "
-	       "toucher or netbuf."
+	.doc = "Makes a trace by a law, one of those that 'ballast list law' names."
 	       "\vThe same options give the same trace; they are kept in its header.\n\nExamples:\n"
 	       "  ballast trace gen zipf -s refs=50M -s pages=262144 -o zipf.bt\n"
 	       "  ballast trace gen phases -s refs=1M -s pages=4096 -s seed=7 -o phases.bt\n"
@@ -259,7 +258,7 @@ static const struct argp import_argp = {
 	       "  perf record -d -c 1 -e page-faults -o p.data ls\n"
 	       "  perf script -i p.data -F comm,pid,tid,time,event,addr >ls.perf\n"
 	       "  ballast trace import --renumber ls.perf -o ls.bt\n"
-	       "  xz -dc FILE.champsim.xz | ballast trace import --format champsim - -o FILE.bt",
+	       "  xz -dc ls.champsim.xz | ballast trace import --format champsim - -o ls.bt",
 };
 
 int trace_import(int argc, char **argv)

@@ -28,8 +28,8 @@ static const struct argp_option record_options[] = {
 	{"output", 'o', "FILE", 0, "Where the .bt goes ('-': standard output)", 0},
 	{"instructions", 'i', NULL, 0, "Record the pages of instructions too", 0},
 	{"exact", KEY_EXACT, NULL, 0,
-	 "Look at every access, several times as slowly, instead of keeping back pages touched "
-	 "a moment ago",
+	 "Look at every access, several times as slowly, and keep back no page touched a moment "
+	 "ago",
 	 0},
 	{"limit", 'n', "N", 0, "End it after N records", 0},
 	{"renumber", 'r', NULL, 0, "Number pages densely by first touch, as PPNs", 0},
@@ -316,10 +316,11 @@ static int nothing_recorded(const struct record_args *args, struct err *err)
 	if (args->valgrind)
 		return err_run(err, EIO, "valgrind told of no access: is %s a program it can run?",
 			       args->command[0]);
-	return err_run(err, EIO,
-		       "%s told of no access: a plugin sees guests under TCG only (-accel "
-		       "tcg), and needs a QEMU built with plugins",
-		       args->command[0]);
+	return err_run(
+		err, EIO,
+		"%s told of no access: a plugin sees guests under TCG only (-accel "
+		"tcg), and needs a QEMU built with plugins; a program's own pages: --valgrind",
+		args->command[0]);
 }
 
 /* What the plugin counted; zeroes where it did not come to its end, or there is none. */

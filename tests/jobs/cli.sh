@@ -40,6 +40,11 @@ usage() {
 	[ -s "$work/out" ] && fail "ballast $*: output before the error"
 }
 
+# fits WORDS: what was printed last is help of at most 79 columns, with no line that is only blanks.
+fits() {
+	awk 'length > 79 || / $/ { print; bad = 1 } END { exit bad }' "$work/out" || fail "help $*: a line too long, or that ends in blanks"
+}
+
 ok --help
 commands=$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$work/out")
 for command in list help version; do
@@ -52,6 +57,13 @@ for command in $commands; do
 	grep -qi "example" "$work/help" || fail "no example in the help of $command"
 	ok help "$command"
 	cmp -s "$work/out" "$work/help" || fail "help $command differs from $command --help"
+	fits "$command"
+	verbs=$(sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$work/help")
+	for verb in $verbs; do
+		ok help "$command" "$verb"
+		fits "$command" "$verb"
+		! sed -n '/^Examples\{0,1\}:/,$p' "$work/out" | grep -q '^[^ ]*\.bt$' || fail "help $command $verb: an example in two halves"
+	done
 	usage 'unrecognized option' "$command" --no-such-option
 done
 ok help trace import
