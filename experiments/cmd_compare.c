@@ -4,9 +4,12 @@
 #include "experiments/compare_runs.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct compare_args {
 	const char **dir;
@@ -312,6 +315,20 @@ static int compare_sweeps(struct compare_args *a, struct err *err)
 	return rc;
 }
 
+/* Why some are sweeps and others not: runs among them, or folders that hold neither. */
+static int mixed(const struct compare_args *a, struct err *err)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < a->dirs; i++) {
+		snprintf(path, sizeof path, "%s/run.json", a->dir[i]);
+		if (!sweep_db_there(a->dir[i]) && access(path, F_OK) != 0)
+			return err_input(err, "%s: holds no results of a run or a sweep",
+					 a->dir[i]);
+	}
+	return err_input(err, "some of these are sweeps and some are runs: compare like with like");
+}
+
 /* All of them sweeps, or all of them runs. */
 static int compare(struct compare_args *a, struct err *err)
 {
@@ -322,8 +339,7 @@ static int compare(struct compare_args *a, struct err *err)
 	if (sweeps == a->dirs)
 		return compare_sweeps(a, err);
 	if (sweeps)
-		return err_input(err, "some of these are sweeps and some are runs: compare like "
-				      "with like");
+		return mixed(a, err);
 	if (a->by)
 		return err_input(err, "%s: holds no results of a sweep", a->dir[0]);
 	return compare_runs(a->dir, a->dirs, &a->metrics, a->json, err);

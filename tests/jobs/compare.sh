@@ -120,6 +120,9 @@ grep -q '^vm.a.refs' out && fail "statistics that do not differ are shown"
 "$ballast" compare s lru >out 2>err
 rc=$?
 says 2 'like with like'
+"$ballast" compare s nowhere >out 2>err
+rc=$?
+says 2 'nowhere: holds no results of a run or a sweep'
 "$ballast" compare s p >out 2>err
 rc=$?
 [ $rc = 0 ] || fail "grids that overlap: $(cat err)"
