@@ -87,6 +87,8 @@ if command -v bash >/dev/null; then
 	completes zipf trace gen z
 	completes victim list vic
 	completes host.memory= run x.job -s host.m
+	completes host.memory= sweep x.job --vary host.m
+	completes swap.victim= sweep x.job -s swap.v
 	completes alloc help al
 	(cd "$work" && touch some.job && completes some.job run so)
 	[ "$(bash "$work/complete" "$prefix/share/bash-completion/completions/ballast" reproduce zzz)" = "" ] || fail "completes nonsense"
