@@ -4,6 +4,8 @@
 #include "experiments/datadir.h"
 #include "live/record.h"
 
+#include "core/parse.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -41,12 +43,14 @@ static const struct argp_option record_options[] = {
 
 static error_t take_limit(struct argp_state *state, struct record_args *args, const char *arg)
 {
-	char *end;
+	struct err err;
+	int64_t limit;
 
-	errno = 0;
-	args->limit = strtoull(arg, &end, 10);
-	if (end == arg || *end || *arg == '-' || errno || args->limit == 0)
-		return cmd_usage(state, "--limit %.40s: give a number of records, from 1", arg);
+	if (parse_int(arg, &limit, &err) || limit < 1)
+		return cmd_usage(state,
+				 "--limit %.40s: give a number of records, from 1, as 5000 or 20M",
+				 arg);
+	args->limit = (uint64_t)limit;
 	return 0;
 }
 

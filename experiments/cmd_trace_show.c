@@ -1,6 +1,8 @@
 /* The verbs that print about a trace: info, cat, stat. */
 #include "experiments/cmd_trace.h"
 
+#include "core/parse.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -163,14 +165,15 @@ static const struct argp_option cat_options[] = {
 static error_t parse_cat(int key, char *arg, struct argp_state *state)
 {
 	struct cat_args *args = state->input;
-	char *end;
+	struct err err;
+	int64_t limit;
 
 	if (key != 'n')
 		return parse_show(key, arg, state);
-	errno = 0;
-	args->limit = strtoull(arg, &end, 10);
-	if (errno || end == arg || *end || *arg == '-')
-		return cmd_usage(state, "--limit %s: give a number of records", arg);
+	if (parse_int(arg, &limit, &err) || limit < 0)
+		return cmd_usage(state, "--limit %.40s: give a number of records, as 5000 or 20M",
+				 arg);
+	args->limit = (uint64_t)limit;
 	return 0;
 }
 

@@ -85,7 +85,7 @@ pages=$("$ballast" trace info "$work/t.bt" | sed -n 's/^pages *\([0-9]*\) distin
 [ "$(sed -n 's/^ *"faults": \([0-9]*\),*$/\1/p' "$work/json" | tail -n 1)" = "$pages" ] || fail "not a fault per page of $pages"
 
 # An end by the limit, exactly; QEMU is gone then.
-record --limit 1000
+record --limit 1k
 [ "$(wc -l <"$work/records")" -ge 1000 ] && [ "$(grep -c , "$work/records")" -le 1001 ] || fail "limit: $(wc -l <"$work/records") lines"
 "$ballast" trace info "$work/t.bt" | grep -qE '^records +1000$' || fail "limit: $("$ballast" trace info "$work/t.bt" | grep records)"
 

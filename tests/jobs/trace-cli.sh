@@ -96,6 +96,8 @@ cmp want.csv got.csv || bad=1
 trace import got.csv -o again.bt
 trace cat again.bt --limit 1 >one.csv
 head -n 2 want.csv | cmp - one.csv || bad=1
+trace cat again.bt --limit 0.001k >one.csv
+head -n 2 want.csv | cmp - one.csv || bad=1
 trace import small.csv --vm 1 --space vpn -o one.bt
 trace info one.bt --json >one.json
 says one.json '"writes": 1' '"pages": 1' '"vms": 1' '"space": "vpn"'
