@@ -58,7 +58,7 @@ const struct opt_section balloon_section = {
 	false,
 	sizeof(struct balloon_opts),
 	balloon_options,
-	"balloons, where host.reclaim names them",
+	"balloons, where host.reclaimers names them",
 };
 
 #define COUNT(field) offsetof(struct balloon_vm, stats.field)
