@@ -284,15 +284,15 @@ int job_split(const char *assignment, char **path, char **value, struct err *err
 
 int job_set(struct job *job, const char *assignment, struct err *err)
 {
-	char *path, *value;
-	struct job_kind *kind;
-	struct job_part *part;
-	const struct opt *opt;
+	char *path = NULL, *value = NULL;
+	struct job_kind *kind = NULL;
+	struct job_part *part = NULL;
+	const struct opt *opt = NULL;
 
 	int rc = job_split(assignment, &path, &value, err);
 	if (rc == 0) {
 		rc = job_find_key(job, path, &kind, &part, &opt, err);
-		if (rc == 0)
+		if (rc == 0 && part)
 			rc = job_assign(kind, part, opt, value, "-s", err);
 		free(path);
 	}

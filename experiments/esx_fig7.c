@@ -61,8 +61,8 @@ static double paper_mean(const struct paper *p, double from, double until, const
 	double sum = 0;
 	size_t n = 0;
 
-	for (double t = from; t < until; t += 0.1, n++)
-		sum += paper_at(p, t, column);
+	for (long row = lround(from * 10); row < lround(until * 10); row++, n++)
+		sum += paper_value(p, (size_t)row, column);
 	return sum / (double)n;
 }
 

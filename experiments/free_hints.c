@@ -140,7 +140,7 @@ static void expect_all(const struct result *r, json_t *told)
 
 int free_hints_run(const char *dir, json_t *told, struct err *err)
 {
-	struct result result[WAYS];
+	struct result result[WAYS] = {0};
 	const struct tasks tasks = {
 		.n = WAYS,
 		.run = run_one,

@@ -239,7 +239,7 @@ int sweep_db_create(const char *dir, const struct plan *plan, struct sweep_db **
 		    struct err *err)
 {
 	struct sweep_db *db;
-	int64_t tables;
+	int64_t tables = 0;
 
 	int rc = open_file(dir, true, true, &db, err);
 	if (rc)
@@ -261,7 +261,7 @@ int sweep_db_create(const char *dir, const struct plan *plan, struct sweep_db **
 
 static int check_layout(struct sweep_db *db, struct err *err)
 {
-	int64_t application, layout;
+	int64_t application = 0, layout = 0;
 	int rc = number(db, "PRAGMA application_id", &application, err);
 
 	if (rc == 0)
@@ -330,9 +330,12 @@ static int prepare_put(struct sweep_db *db, const struct plan *plan, struct err 
 {
 	char sql[256] = "INSERT OR REPLACE INTO runs VALUES(?, ?, ?, ?, ?, ?";
 
-	for (size_t a = 0; a < plan->axes; a++)
-		strcat(sql, ", ?");
-	strcat(sql, ")");
+	size_t n = strlen(sql);
+
+	for (size_t a = 0; a < plan->axes && n < sizeof sql; a++)
+		n += (size_t)snprintf(sql + n, sizeof sql - n, ", ?");
+	if (n < sizeof sql)
+		snprintf(sql + n, sizeof sql - n, ")");
 	if (sqlite3_prepare_v2(db->sql, sql, -1, &db->put_run, NULL) ||
 	    sqlite3_prepare_v2(db->sql, "INSERT OR REPLACE INTO timing VALUES(?, ?, ?, ?)", -1,
 			       &db->put_timing, NULL))

@@ -155,7 +155,7 @@ static void expect_all(const struct result *r, json_t *told)
 
 int tax_sweep_run(const char *dir, json_t *told, struct err *err)
 {
-	struct result result[RATES];
+	struct result result[RATES] = {0};
 	const struct tasks tasks = {
 		.n = RATES,
 		.run = run_one,

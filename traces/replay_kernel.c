@@ -123,7 +123,7 @@ static int set(struct kernel *k, uint32_t table, unsigned i, gpte_t word, struct
 /* A zeroed page that stays in its frame, for a table. */
 static int new_table(struct kernel *k, uint32_t *table, struct err *err)
 {
-	ppn_t ppn;
+	ppn_t ppn = {0};
 	int rc = kernel_page(k, &ppn, err);
 
 	if (rc)

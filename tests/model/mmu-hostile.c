@@ -21,7 +21,7 @@ static void random_guests(void)
 	CU_ASSERT(true);
 }
 
-#define EACH_MODE(m) for (size_t m = 0; translations[m]; m++)
+#define EACH_MODE(m) for (size_t m = 0; translations[m]; (m)++)
 
 static struct test_shape shape = {.frames = 600};
 
