@@ -89,12 +89,20 @@ struct sampling {
 
 /* What the samplers call. */
 
+/*
+ * A VM is never taken further than half a tick ahead of the clock: else one whose
+ * ticks cost more than they lie apart would never have its turn.
+ */
 void probe_charge(struct probe *p, uint64_t n, uint64_t each_ns)
 {
-	if (p->vm->state != VM_RUNNING || p == p->truth)
+	struct vm *vm = p->vm;
+
+	if (vm->state != VM_RUNNING || p == p->truth)
 		return;
+	const uint64_t most = vm->host->clock.now_ns + p->sampler->interval(p->opts) / 2;
 	p->stats.cpu_ns += n * each_ns;
-	p->vm->time_ns += n * each_ns;
+	if (vm->time_ns < most)
+		vm->time_ns = min_u64(vm->time_ns + n * each_ns, most);
 }
 
 void probe_sample(struct probe *p, ppn_t ppn)
