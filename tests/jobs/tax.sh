@@ -180,5 +180,14 @@ $1 > 1.45 && $1 < 1.5 && $col["vm.b.held"] < 5120 { print "b is below its min"; 
 $1 > 1.5 && $col["vm.b.held"] != 0 { print "b holds memory after it went: " $0; exit 1 }
 $1 > 1.5 { after = 1 }
 END { if (!after) { print "no row after b went"; exit 1 } }' timeline/series.csv || bad=1
+# Sampling that costs more than its period leaves the VM its turns.
+cat >costly.job <<'EOF'
+host { memory = 20mb thresholds = esx }
+gen g { refs = 3000 pages = 2048 }
+sample { sampler = esx period = 100us pages = 2048 }
+vm a { gen = g overhead = 0 }
+EOF
+timeout 60 "$ballast" run costly.job >/dev/null || fail "costly.job: exit code $?"
+
 grep -q '"state": "removed"' timeline/summary.json || fail "b is not removed in summary.json"
 exit $bad
