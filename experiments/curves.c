@@ -71,6 +71,23 @@ int curves_run(struct job *job, struct curves *c, struct err *err)
 	return watch_run(job, &watch, err);
 }
 
+int curves_take(struct curves *c, const char *base, const char *text, struct err *err)
+{
+	struct job *job;
+
+	int rc = watch_job(base, text, &job, err);
+	if (rc)
+		return rc;
+	rc = curves_new(c, err);
+	if (rc == 0) {
+		rc = curves_run(job, c, err);
+		if (rc)
+			curves_free(c);
+	}
+	job_free(job);
+	return rc;
+}
+
 size_t curves_row(const struct curves *c, double minutes)
 {
 	double row = ceil(minutes * 6e10 / (double)c->step_ns - 0.5);

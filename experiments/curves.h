@@ -24,12 +24,16 @@ struct curves {
 	double *end;  /* [columns], as the run ended */
 };
 
-MUST_CHECK int curves_new(struct curves *c,
-			  struct err *err); /* of, columns, rows, step_ns are set */
+/* Makes an empty table; of, columns, rows and step_ns are set. */
+MUST_CHECK int curves_new(struct curves *c, struct err *err);
 void curves_free(struct curves *c);
 
 /* Runs the job (experiments/watch.h says what is an error) and fills the table. */
 MUST_CHECK int curves_run(struct job *job, struct curves *c, struct err *err);
+
+/* A new table, of a run of the program's own job with text on top (watch_job()); none on failure.
+ */
+MUST_CHECK int curves_take(struct curves *c, const char *base, const char *text, struct err *err);
 
 static inline double curves_cell(const struct curves *c, size_t row, size_t column)
 {

@@ -179,30 +179,17 @@ static void judge(const struct curves *w, struct result *r)
 			  curves_least(w, balloon, QUERY, QUERY + 4);
 }
 
-static int run_and_write(const struct fig8 *f, struct curves *w, struct result *r, struct err *err)
-{
-	struct job *job;
-
-	int rc = watch_job(ID "/base.job", "", &job, err);
-	if (rc)
-		return rc;
-	rc = curves_run(job, w, err);
-	job_free(job);
-	if (rc)
-		return rc;
-	judge(w, r);
-	return write_csv(f, w, err);
-}
-
 static int run_it(void *arg, size_t task, void *result, struct err *err)
 {
+	const struct fig8 *f = arg;
 	struct curves w = {.of = columns, .columns = COLUMNS, .rows = ROWS, .step_ns = STEP_NS};
 
 	(void)task;
-	int rc = curves_new(&w, err);
+	int rc = curves_take(&w, ID "/base.job", "", err);
 	if (rc)
 		return rc;
-	rc = run_and_write(arg, &w, result, err);
+	judge(&w, result);
+	rc = write_csv(f, &w, err);
 	curves_free(&w);
 	return rc;
 }
@@ -330,17 +317,10 @@ static void tell_notes(json_t *told)
 
 static int tell_all(const struct fig8 *f, json_t *told, struct err *err)
 {
-	struct job *job;
-
 	tell_numbers(f, told);
 	expect_all(f, told);
 	tell_notes(told);
-	int rc = watch_job(ID "/base.job", "", &job, err);
-	if (rc)
-		return rc;
-	tell_job(told, ID ".job", job);
-	job_free(job);
-	return 0;
+	return watch_tell_job(told, ID ".job", ID "/base.job", "", err);
 }
 
 static int run_and_tell(struct fig8 *f, json_t *told, struct err *err)

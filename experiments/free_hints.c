@@ -48,38 +48,23 @@ struct result {
 	double mean, least, end[COLUMNS];
 };
 
-static int run_job(size_t way, struct curves *w, struct err *err)
-{
-	struct job *job;
-
-	int rc = watch_job(ID "/base.job", ways[way].options, &job, err);
-	if (rc)
-		return rc;
-	rc = curves_run(job, w, err);
-	job_free(job);
-	return rc;
-}
-
 static int run_one(void *arg, size_t task, void *result, struct err *err)
 {
 	struct curves w = {.of = columns, .columns = COLUMNS, .rows = ROWS, .step_ns = STEP_NS};
 	struct result *r = result;
 
 	(void)arg;
-	int rc = curves_new(&w, err);
+	int rc = curves_take(&w, ID "/base.job", ways[task].options, err);
 	if (rc)
 		return rc;
-	rc = run_job(task, &w, err);
-	if (rc == 0) {
-		for (size_t row = 0; row < ROWS; row++)
-			r->held[row] = (uint16_t)curves_cell(&w, row, HELD);
-		for (enum column c = 0; c < COLUMNS; c++)
-			r->end[c] = w.end[c];
-		r->mean = curves_mean(&w, HELD, FROM, UNTIL);
-		r->least = curves_least(&w, HELD, FROM, UNTIL);
-	}
+	for (size_t row = 0; row < ROWS; row++)
+		r->held[row] = (uint16_t)curves_cell(&w, row, HELD);
+	for (enum column c = 0; c < COLUMNS; c++)
+		r->end[c] = w.end[c];
+	r->mean = curves_mean(&w, HELD, FROM, UNTIL);
+	r->least = curves_least(&w, HELD, FROM, UNTIL);
 	curves_free(&w);
-	return rc;
+	return 0;
 }
 
 static int write_csv(const struct result *r, const char *dir, struct err *err)
@@ -147,7 +132,6 @@ int free_hints_run(const char *dir, json_t *told, struct err *err)
 		.results = result,
 		.result_size = sizeof *result,
 	};
-	struct job *job;
 
 	int rc = parallel_shown(&tasks, ID, err);
 	if (rc == 0)
@@ -155,11 +139,9 @@ int free_hints_run(const char *dir, json_t *told, struct err *err)
 	if (rc == 0)
 		rc = plot_experiment(ID, dir, told, err);
 	if (rc == 0)
-		rc = watch_job(ID "/base.job", ways[WAYS - 1].options, &job, err);
+		rc = watch_tell_job(told, ID ".job", ID "/base.job", ways[WAYS - 1].options, err);
 	if (rc)
 		return rc;
-	tell_job(told, ID ".job", job);
-	job_free(job);
 	tell_all(result, told);
 	expect_all(result, told);
 	return 0;

@@ -44,24 +44,9 @@ struct result {
 	double mb_s;
 };
 
-static int make_job(double rate, struct job **job, struct err *err)
+static void tax_of(double rate, char text[64])
 {
-	char text[64];
-
-	snprintf(text, sizeof text, "tax { rate = %g }\n", rate);
-	return watch_job(ID "/base.job", text, job, err);
-}
-
-static int run_job(double rate, struct curves *w, struct err *err)
-{
-	struct job *job;
-
-	int rc = make_job(rate, &job, err);
-	if (rc)
-		return rc;
-	rc = curves_run(job, w, err);
-	job_free(job);
-	return rc;
+	snprintf(text, 64, "tax { rate = %g }\n", rate);
 }
 
 static int run_one(void *arg, size_t task, void *result, struct err *err)
@@ -69,20 +54,20 @@ static int run_one(void *arg, size_t task, void *result, struct err *err)
 	struct curves w = {.of = columns, .columns = COLUMNS, .rows = ROWS, .step_ns = STEP_NS};
 	struct result *r = result;
 
+	char text[64];
+
 	(void)arg;
-	int rc = curves_new(&w, err);
+	tax_of(rates[task], text);
+	int rc = curves_take(&w, ID "/base.job", text, err);
 	if (rc)
 		return rc;
-	rc = run_job(rates[task], &w, err);
-	if (rc == 0) {
-		size_t a = curves_row(&w, FROM), b = curves_row(&w, UNTIL);
-		for (enum column c = 0; c < COLUMNS; c++)
-			r->mean[c] = curves_mean(&w, c, FROM, UNTIL);
-		r->mb_s = (curves_cell(&w, b, WORK) - curves_cell(&w, a, WORK)) /
-			  ((double)(b - a) * STEP_NS / 1e9);
-	}
+	size_t a = curves_row(&w, FROM), b = curves_row(&w, UNTIL);
+	for (enum column c = 0; c < COLUMNS; c++)
+		r->mean[c] = curves_mean(&w, c, FROM, UNTIL);
+	r->mb_s = (curves_cell(&w, b, WORK) - curves_cell(&w, a, WORK)) /
+		  ((double)(b - a) * STEP_NS / 1e9);
 	curves_free(&w);
-	return rc;
+	return 0;
 }
 
 static int write_csv(const struct result *r, const char *dir, struct err *err)
@@ -162,19 +147,18 @@ int tax_sweep_run(const char *dir, json_t *told, struct err *err)
 		.results = result,
 		.result_size = sizeof *result,
 	};
-	struct job *job;
+	char text[64];
 
+	tax_of(0.75, text);
 	int rc = parallel_shown(&tasks, ID, err);
 	if (rc == 0)
 		rc = write_csv(result, dir, err);
 	if (rc == 0)
 		rc = plot_experiment(ID, dir, told, err);
 	if (rc == 0)
-		rc = make_job(0.75, &job, err);
+		rc = watch_tell_job(told, ID ".job", ID "/base.job", text, err);
 	if (rc)
 		return rc;
-	tell_job(told, ID ".job", job);
-	job_free(job);
 	tell_all(result, told);
 	expect_all(result, told);
 	return 0;

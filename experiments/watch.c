@@ -1,6 +1,7 @@
 #include "experiments/watch.h"
 
 #include "experiments/datadir.h"
+#include "experiments/expect.h"
 #include "experiments/kinds.h"
 #include "experiments/run.h"
 
@@ -76,6 +77,19 @@ int watch_job(const char *base, const char *text, struct job **out, struct err *
 		return rc;
 	}
 	*out = job;
+	return 0;
+}
+
+int watch_tell_job(json_t *told, const char *name, const char *base, const char *text,
+		   struct err *err)
+{
+	struct job *job;
+
+	int rc = watch_job(base, text, &job, err);
+	if (rc)
+		return rc;
+	tell_job(told, name, job);
+	job_free(job);
 	return 0;
 }
 

@@ -8,6 +8,8 @@
 #include "core/host.h"
 #include "core/job.h"
 
+#include <jansson.h>
+
 struct watch {
 	uint64_t first_ns, step_ns;
 	size_t rows; /* 0: only the end */
@@ -21,6 +23,10 @@ MUST_CHECK int watch_run(struct job *job, const struct watch *watch, struct err 
 
 /* A job: the program's own file (data_path()) with text on top of it. The caller frees it. */
 MUST_CHECK int watch_job(const char *base, const char *text, struct job **job, struct err *err);
+
+/* Tells of such a job (tell_job()), so that it can be run again. */
+MUST_CHECK int watch_tell_job(json_t *told, const char *name, const char *base, const char *text,
+			      struct err *err);
 
 /* A counter or gauge of the VM by name, 0 where there is none. */
 uint64_t watch_stat(const struct vm *vm, const char *name);
