@@ -82,10 +82,11 @@ check-live: | deps-build-test-live
 	@$(MAKE) --no-print-directory -j$(JOBS) build live-tests
 	@BUILD=$B tests/run.sh live
 
-## make fuzz         every parser under libFuzzer, FUZZ_SECONDS=30 each
+## make fuzz         every parser under libFuzzer, FUZZ_SECONDS=30 each, FUZZ_SEED=1 (0: any)
 FUZZ_SECONDS ?= 30
+FUZZ_SEED    ?= 1
 fuzz: | deps-build-fuzz
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) tests/fuzz/run.sh
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) JOBS=$(JOBS) tests/fuzz/run.sh
 
 ## make lint         clang-format, clang-tidy, cppcheck, shell syntax, manual page, layers
 lint: | deps-build-lint-test

@@ -142,7 +142,7 @@ static ssize_t drmemtrace_next(struct source *source, const rec_t **batch, struc
 			return input_bad(d->in, input_offset(d->in), err,
 					 "%zd bytes are left, an entry has %d: cut short", have,
 					 ENTRY_BYTES);
-		if (!batch_sleep(b, &d->ticks))
+		if (!batch_sleep(b, &d->ticks) || b->n + ENTRY_ROOM > BATCH_WORDS)
 			break;
 		int rc = take_entry(d, data, err);
 		if (rc)

@@ -87,6 +87,23 @@ static void test_widest(void)
 	import_expect(t.bytes, t.n, "drmemtrace", want, ARRAY_LEN(want));
 }
 
+/* A leap of time whose sleeps leave less room in their batch than the store after it takes. */
+static void test_widest_after_leap(void)
+{
+	enum { SLEEPS = 8186 };
+	static rec_t want[1 + SLEEPS + 17];
+	struct trace t = begun();
+
+	want[0] = rec_make(REC_READ, 0x401, 0);
+	for (int i = 0; i < SLEEPS; i++)
+		want[1 + i] = rec_make(REC_SLEEP, REC_PAGE_MAX, 0);
+	for (uint64_t i = 0; i < 17; i++)
+		want[1 + SLEEPS + i] = rec_make(REC_WRITE, 0x800 + i, i ? 0 : REC_DELTA_MAX);
+	entry(&t, 28, 2, 1000000 + SLEEPS * REC_PAGE_MAX + REC_DELTA_MAX);
+	entry(&t, 1, UINT16_MAX, 0x800fff);
+	import_expect(t.bytes, t.n, "drmemtrace", want, ARRAY_LEN(want));
+}
+
 static void test_refused(void)
 {
 	struct trace t = begun(), bare = {.n = 0};
@@ -115,4 +132,4 @@ static void test_refused(void)
 
 TESTS("traces/read_drmemtrace", {"accesses", test_accesses},
       {"times and processes", test_times_and_processes}, {"widest", test_widest},
-      {"refused", test_refused})
+      {"widest after a leap", test_widest_after_leap}, {"refused", test_refused})
