@@ -43,8 +43,6 @@ const struct experiment experiments[] = {
 	{NULL},
 };
 
-#define EXIT_UNEXPECTED 3 /* done, but an expectation did not hold */
-
 struct reproduce_args {
 	const char *dir;
 	bool list, json, live, force;
@@ -269,7 +267,7 @@ static int exit_code(const struct outcome *outcome, size_t n)
 		if (outcome[i].err.exit_code)
 			return outcome[i].err.exit_code;
 		if (expect_tally(outcome[i].told).failed)
-			code = EXIT_UNEXPECTED;
+			code = EXIT_MISSED;
 	}
 	return code;
 }

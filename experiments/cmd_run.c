@@ -20,8 +20,6 @@ struct run_args {
 
 enum { KEY_FORCE = 256 };
 
-#define EXIT_MISSED 3 /* done, but an expectation of the job's does not hold */
-
 static error_t parse_run(int key, char *arg, struct argp_state *state)
 {
 	struct run_args *a = state->input;

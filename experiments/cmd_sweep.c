@@ -306,7 +306,7 @@ static int go(const struct sweep_args *a, struct sweep *s, struct err *err)
 	return rc;
 }
 
-static int sweep(struct sweep_args *a, struct plan *plan, struct err *err)
+static int sweep(struct sweep_args *a, struct plan *plan, uint64_t *missed, struct err *err)
 {
 	struct sweep s;
 	int rc = sweep_open(&a->choice, plan, &s, err);
@@ -325,7 +325,7 @@ static int sweep(struct sweep_args *a, struct plan *plan, struct err *err)
 						.json = a->json,
 						.question = a->ready.question,
 						.answer = a->ready.answer},
-			err);
+			missed, err);
 	if (rc == 0 && s.failed)
 		rc = err_run(err, EIO, "%llu of %llu runs failed", (unsigned long long)s.failed,
 			     (unsigned long long)s.plan->runs);
@@ -364,7 +364,7 @@ static int run_task(const char *dir, struct err *err)
 	return array_task(dir, (size_t)task, err);
 }
 
-static int run_command(struct sweep_args *a, struct err *err)
+static int run_command(struct sweep_args *a, uint64_t *missed, struct err *err)
 {
 	struct plan *plan = NULL;
 	bool made = false;
@@ -386,7 +386,7 @@ static int run_command(struct sweep_args *a, struct err *err)
 		plan_free(plan);
 		return rc;
 	}
-	rc = sweep(a, plan, err);
+	rc = sweep(a, plan, missed, err);
 	outdir_drop(a->choice.dir, made);
 	return rc;
 }
@@ -415,6 +415,7 @@ int cmd_sweep(int argc, char **argv)
 	const char **words = calloc(3 * (size_t)argc, sizeof *words);
 	struct sweep_args a = {.choice = {.dir = "sweep"}, .cluster = {.array_size = 1000}};
 	struct err err = {0};
+	uint64_t missed = 0;
 
 	if (!words) {
 		err_run(&err, ENOMEM, "no memory");
@@ -427,8 +428,8 @@ int cmd_sweep(int argc, char **argv)
 	if (rc == 0) {
 		rc = a.list ? list(&a, &err) : prepare(&a, &err);
 		if (rc == 0 && !a.list)
-			rc = run_command(&a, &err);
-		rc = rc ? cmd_fail(&err) : 0;
+			rc = run_command(&a, &missed, &err);
+		rc = rc ? cmd_fail(&err) : missed ? EXIT_MISSED : 0;
 		ready_release(&a.ready);
 	}
 	free(words);

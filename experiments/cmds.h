@@ -14,6 +14,8 @@
 #include <argp.h>
 #include <stdio.h>
 
+#define EXIT_MISSED 3 /* done, but an expectation does not hold */
+
 struct cmd {
 	const char *name; /* NULL ends the table */
 	const char *help; /* one line */

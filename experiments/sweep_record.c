@@ -1,6 +1,8 @@
 #include "experiments/sweep_record.h"
 
 #include "core/os.h"
+#include "experiments/expect.h"
+#include "experiments/expect_job.h"
 #include "experiments/run.h"
 
 #include <errno.h>
@@ -8,6 +10,37 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* The run's summary and, where its job expects something, how much of it does not hold. */
+static json_t *summed_up(struct run *run, const struct expecting *expecting)
+{
+	json_t *summary = run_summary(run), *told = json_object();
+
+	if (expecting) {
+		expecting_tell(expecting, summary, told);
+		json_object_set_new(json_object_get(summary, "host"), "expect_missed",
+				    json_integer((json_int_t)expect_tally(told).failed));
+	}
+	json_decref(told);
+	return summary;
+}
+
+static int go(struct run *run, const struct job *job, struct record *r, struct err *err)
+{
+	struct expecting *expecting;
+	int rc = expecting_open(job, run_host(run), &expecting, err);
+
+	if (rc)
+		return rc;
+	rc = run_go(run, NULL, NULL, err);
+	if (rc == 0 && run_failed(run)) {
+		*err = *run_failed(run);
+		rc = -EIO;
+	}
+	r->summary = summed_up(run, expecting);
+	expecting_close(expecting);
+	return rc;
+}
 
 static int do_run(const struct plan *plan, uint64_t number, struct record *r, struct err *err)
 {
@@ -18,12 +51,7 @@ static int do_run(const struct plan *plan, uint64_t number, struct record *r, st
 		rc = run_open(plan->job, &run, err);
 	if (rc)
 		return rc;
-	rc = run_go(run, NULL, NULL, err);
-	if (rc == 0 && run_failed(run)) {
-		*err = *run_failed(run);
-		rc = -EIO;
-	}
-	r->summary = run_summary(run);
+	rc = go(run, plan->job, r, err);
 	run_close(run);
 	return rc;
 }

@@ -34,6 +34,13 @@ void metrics_default(struct metrics *metrics)
 		(void)!metrics_add(metrics, shown[i], NULL);
 }
 
+static bool missed(const struct record *row)
+{
+	const json_t *host = json_object_get(row->summary, "host");
+
+	return json_integer_value(json_object_get(host, "expect_missed")) > 0;
+}
+
 static int load_row(void *arg, const struct record *row, struct err *err)
 {
 	struct table *t = arg;
@@ -43,6 +50,7 @@ static int load_row(void *arg, const struct record *row, struct err *err)
 			       (unsigned long long)row->run);
 	t->done += !row->failed;
 	t->failed += row->failed;
+	t->missed += !row->failed && missed(row);
 	for (size_t m = 0; !row->failed && m < t->metrics->n; m++) {
 		int rc = metric_value(&t->metrics->metric[m], row->summary,
 				      &t->value[m * t->plan->runs + row->run], err);

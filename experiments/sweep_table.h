@@ -33,6 +33,7 @@ struct table {
 	const struct metrics *metrics;
 	double *value; /* [metric][run] */
 	uint64_t done, failed;
+	uint64_t missed; /* done, but an expectation of their job does not hold */
 };
 
 MUST_CHECK int table_load(struct sweep_db *db, const struct plan *plan,

@@ -61,6 +61,9 @@ static void print_results(const struct sweep_telling *a, const struct sweep *s,
 	table_print(table, POINTS_SHOWN);
 	printf("%llu runs done, %llu failed: %s/results.sqlite, %s/points.csv\n",
 	       (unsigned long long)table->done, (unsigned long long)table->failed, s->dir, s->dir);
+	if (table->missed)
+		printf("of %llu, an expectation does not hold: host.expect_missed counts them\n",
+		       (unsigned long long)table->missed);
 	if (a->question)
 		printf("Question: %s\n", a->question);
 	if (a->answer)
@@ -80,7 +83,7 @@ static int draw(const struct sweep *s, const struct sweep_telling *a, const stru
 }
 
 /* Without a gnuplot the rest is there all the same. */
-int sweep_tell(struct sweep *s, const struct sweep_telling *a, struct err *err)
+int sweep_tell(struct sweep *s, const struct sweep_telling *a, uint64_t *missed, struct err *err)
 {
 	json_t *failures = json_array(), *files = json_array();
 	struct table table;
@@ -92,13 +95,15 @@ int sweep_tell(struct sweep *s, const struct sweep_telling *a, struct err *err)
 			rc = tell_failures(s, failures, err);
 		int drawn = rc ? 0 : draw(s, a, &table, files, err);
 		if (rc == 0 && a->json)
-			print_json(json_pack("{s:s, s:I, s:I, s:I, s:O, s:o, s:O}", "dir", s->dir,
-					     "runs", (json_int_t)s->plan->runs, "done",
+			print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:O, s:o, s:O}", "dir",
+					     s->dir, "runs", (json_int_t)s->plan->runs, "done",
 					     (json_int_t)table.done, "failed",
-					     (json_int_t)table.failed, "failures", failures,
+					     (json_int_t)table.failed, "missed",
+					     (json_int_t)table.missed, "failures", failures,
 					     "points", table_json(&table), "files", files));
 		else if (rc == 0)
 			print_results(a, s, &table, files);
+		*missed = table.missed;
 		rc = rc ? rc : drawn;
 		table_release(&table);
 	}

@@ -16,8 +16,11 @@ struct sweep_telling {
 	const char *question, *answer; /* of a ready sweep, or NULL */
 };
 
-/* Prints and draws. Without a gnuplot all the rest is told before the error. */
+/*
+ * Prints and draws. *missed: runs whose job expected what does not hold. Without
+ * a gnuplot all the rest is told before the error.
+ */
 MUST_CHECK int sweep_tell(struct sweep *sweep, const struct sweep_telling *telling,
-			  struct err *err);
+			  uint64_t *missed, struct err *err);
 
 #endif

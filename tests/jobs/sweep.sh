@@ -42,6 +42,19 @@ vm a { gen = g }
 host { thresholds = none }
 END
 
+# What the job expects is judged at every point: here the half of them misses.
+cat a.job - >expecting.job <<'END'
+expect few { of = "vm.a.faults" relation = at-most value = 2000 }
+END
+"$ballast" sweep expecting.job --vary host.memory=1mb,64mb --metric host.expect_missed -o expecting \
+	>out 2>err
+rc=$?
+[ $rc = 3 ] || fail "expectations missed: exit code $rc, not 3: $(cat err)"
+grep -q '^of 1, an expectation' out || fail "no word of the run that missed: $(cat out)"
+got=$(sqlite3 -readonly expecting/results.sqlite \
+	"SELECT group_concat(json_extract(summary, '$.host.expect_missed')) FROM runs")
+[ "$got" = 1,0 ] || fail "missed by run: $got, not 1,0"
+
 # Killed again and again, each time when some more runs are done, and resumed without
 # being told what it was.
 runs=${RUNS:-48} kills=${KILLS:-4}
