@@ -6,21 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 20000 /* for a process to map its memory */
-
-/* What the process needs to know; all of it is inherited. */
-struct launch {
-	char **argv;
-	char ram[40]; /* a file without a name */
-	char agents[200], agent[PATH_MAX], log[PATH_MAX];
-	int out; /* its output; -1: ours */
-};
 
 static int tell(const char *socket, json_t *request, json_t **reply, struct err *err)
 {
@@ -92,17 +86,83 @@ static void give_up(const struct guestproc *g, const char *socket)
 		return; /* the host has noticed by itself */
 }
 
-static int make_ram(const struct guestproc *g, struct launch *l, int *fd, struct err *err)
+static int make_ram(const struct guestproc *g, struct launch *l, struct err *err)
 {
-	*fd = memfd_create("guest memory", 0);
-	if (*fd < 0 || ftruncate(*fd, (off_t)g->memory))
+	l->ram_fd = memfd_create("guest memory", MFD_CLOEXEC);
+	if (l->ram_fd < 0 || ftruncate(l->ram_fd, (off_t)g->memory))
 		return err_run(err, errno, "no file for guest memory: %s", strerror(errno));
-	snprintf(l->ram, sizeof l->ram, "/proc/self/fd/%d", *fd);
+	snprintf(l->ram, sizeof l->ram, "/proc/self/fd/%d", l->ram_fd);
 	return 0;
+}
+
+static int check(const struct guestproc *g, struct err *err)
+{
+	if (g->linux_guest && g->argv)
+		return err_input(err, "vm %s: a Linux guest runs what --run says, not %s", g->name,
+				 g->argv[0]);
+	if (!g->linux_guest && !g->argv)
+		return err_input(err, "vm %s: give --linux, or a program that maps $BALLAST_RAM",
+				 g->name);
+	if (g->memory == 0 || g->memory % PAGE_SIZE)
+		return err_input(err, "vm %s: memory is not a whole number of 4 KiB pages",
+				 g->name);
+	if (g->linux_guest && g->memory < 48 << 20)
+		return err_input(err, "vm %s: a Linux guest needs 48mb or more", g->name);
+	return 0;
+}
+
+int launch_prepare(struct guestproc *g, struct launch *l, struct err *err)
+{
+	char programs[PATH_MAX];
+	int rc = check(g, err);
+
+	*l = (struct launch){.out = -1, .ram_fd = -1, .command.initrd_fd = -1};
+	rc = rc ? rc : program_path("ballast-agent.so", l->agent, err);
+	rc = rc ? rc : make_ram(g, l, err);
+	if (rc || !g->linux_guest) {
+		l->argv = g->argv;
+		return rc;
+	}
+	g->qemu.memory = g->memory;
+	g->qemu.ram = l->ram;
+	if (program_path("guest/static", programs, NULL) == 0)
+		g->qemu.programs = programs;
+	rc = qemu_command(&g->qemu, &l->command, err);
+	g->qemu.programs = NULL;
+	if (rc == 0 && l->command.initrd_fd >= 0)
+		fcntl(l->command.initrd_fd, F_SETFD, FD_CLOEXEC);
+	l->argv = l->command.argv;
+	return rc;
+}
+
+void launch_free(struct launch *l)
+{
+	qemu_command_free(&l->command);
+	if (l->ram_fd >= 0)
+		close(l->ram_fd);
+	if (l->out >= 0)
+		close(l->out);
+	l->ram_fd = l->out = -1;
+}
+
+int launch_log(struct launch *l, const char *path, struct err *err)
+{
+	snprintf(l->log, sizeof l->log, "%s", path);
+	l->out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	return l->out < 0 ? err_run(err, errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+/* What this guest, and no other, inherits. */
+static void hand_on(int fd)
+{
+	if (fd >= 0)
+		fcntl(fd, F_SETFD, 0);
 }
 
 static _Noreturn void become(const struct guestproc *g, const struct launch *l)
 {
+	hand_on(l->ram_fd);
+	hand_on(l->command.initrd_fd);
 	if (!g->foreground) {
 		int null = open("/dev/null", O_RDONLY);
 		setsid();
@@ -110,6 +170,8 @@ static _Noreturn void become(const struct guestproc *g, const struct launch *l)
 		dup2(l->out, 1);
 		dup2(l->out, 2);
 	}
+	if (g->dies_with_us)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setenv("LD_PRELOAD", l->agent, 1);
 	setenv("BALLAST_RAM", l->ram, 1);
 	setenv("BALLAST_VM", g->name, 1);
@@ -117,6 +179,17 @@ static _Noreturn void become(const struct guestproc *g, const struct launch *l)
 	execvp(l->argv[0], l->argv);
 	dprintf(2, "ballast: %s: %s\n", l->argv[0], strerror(errno));
 	_exit(127);
+}
+
+int launch_go(const struct guestproc *g, const struct launch *l, pid_t *pid, struct err *err)
+{
+	fflush(NULL);
+	*pid = fork();
+	if (*pid < 0)
+		return err_run(err, errno, "no process: %s", strerror(errno));
+	if (*pid == 0)
+		become(g, l);
+	return 0;
 }
 
 /* The guest's state as the host sees it: 1 running, 0 not yet, or -errno. */
@@ -139,10 +212,9 @@ static int state_of(const struct guestproc *g, const char *socket, struct err *e
 	return rc;
 }
 
-/* The last line that the guest wrote before it failed. */
-static void last_line(const char *path, char *line, size_t size)
+void launch_last_line(const struct launch *l, char *line, size_t size)
 {
-	FILE *f = fopen(path, "r");
+	FILE *f = fopen(l->log, "r");
 	char text[400];
 
 	*line = '\0';
@@ -166,7 +238,7 @@ static int await(const struct guestproc *g, const struct launch *l, const char *
 		if (rc)
 			return rc < 0 ? rc : 0;
 		if (waitpid(pid, NULL, WNOHANG) == pid) {
-			last_line(l->log, line, sizeof line);
+			launch_last_line(l, line, sizeof line);
 			return err_run(err, ECHILD,
 				       "vm %s: %s ended before it mapped its memory, the file that "
 				       "$BALLAST_RAM names%s",
@@ -184,15 +256,13 @@ static int await(const struct guestproc *g, const struct launch *l, const char *
 static int run(const struct guestproc *g, struct launch *l, const char *socket, struct err *err)
 {
 	int status;
+	pid_t pid;
 
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid < 0)
-		return err_run(err, errno, "no process: %s", strerror(errno));
-	if (pid == 0)
-		become(g, l);
+	int rc = launch_go(g, l, &pid, err);
+	if (rc)
+		return rc;
 	if (!g->foreground) {
-		int rc = await(g, l, socket, pid, err);
+		rc = await(g, l, socket, pid, err);
 		if (rc == 0)
 			printf("vm %s runs as process %d; its output is in %s\n", g->name, (int)pid,
 			       l->log);
@@ -206,31 +276,18 @@ static int run(const struct guestproc *g, struct launch *l, const char *socket, 
 static int open_log(const struct guestproc *g, const char *socket, struct launch *l,
 		    struct err *err)
 {
+	char path[PATH_MAX];
+
 	if (g->foreground)
 		return 0;
-	snprintf(l->log, sizeof l->log, "%s.%s.log", socket, g->name);
-	l->out = open(l->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	return l->out < 0 ? err_run(err, errno, "%s: %s", l->log, strerror(errno)) : 0;
+	snprintf(path, sizeof path, "%s.%s.log", socket, g->name);
+	return launch_log(l, path, err);
 }
 
-static int launch(struct guestproc *g, const char *socket, struct launch *l,
-		  struct qemu_command *command, struct err *err)
+static int launch(struct guestproc *g, const char *socket, struct launch *l, struct err *err)
 {
-	char programs[PATH_MAX];
-	int rc = 0;
+	int rc = announce(g, socket, l, err);
 
-	if (g->linux_guest) {
-		rc = choose_accel(g, socket, err);
-		g->qemu.memory = g->memory;
-		g->qemu.ram = l->ram;
-		if (rc == 0 && program_path("guest/static", programs, NULL) == 0)
-			g->qemu.programs = programs;
-		rc = rc ? rc : qemu_command(&g->qemu, command, err);
-		l->argv = command->argv;
-	} else {
-		l->argv = g->argv;
-	}
-	rc = rc ? rc : announce(g, socket, l, err);
 	if (rc)
 		return rc;
 	rc = open_log(g, socket, l, err);
@@ -242,28 +299,15 @@ static int launch(struct guestproc *g, const char *socket, struct launch *l,
 
 int guestproc_start(struct guestproc *g, const char *socket, struct err *err)
 {
-	struct qemu_command command = {.initrd_fd = -1};
-	struct launch l = {.out = -1};
-	int fd = -1, rc;
+	struct launch l = {.out = -1, .ram_fd = -1, .command.initrd_fd = -1};
+	int rc = check(g, err);
 
-	if (g->linux_guest && g->argv)
-		return err_input(err, "vm %s: a Linux guest runs what --run says, not %s", g->name,
-				 g->argv[0]);
-	if (!g->linux_guest && !g->argv)
-		return err_input(err, "vm %s: give --linux, or a program that maps $BALLAST_RAM",
-				 g->name);
-	if (g->memory == 0 || g->memory % PAGE_SIZE)
-		return err_input(err, "vm %s: memory is not a whole number of 4 KiB pages",
-				 g->name);
-	if (g->linux_guest && g->memory < 48 << 20)
-		return err_input(err, "vm %s: a Linux guest needs 48mb or more", g->name);
-	rc = program_path("ballast-agent.so", l.agent, err);
-	rc = rc ? rc : make_ram(g, &l, &fd, err);
-	rc = rc ? rc : launch(g, socket, &l, &command, err);
-	qemu_command_free(&command);
-	if (fd >= 0)
-		close(fd);
-	if (l.out >= 0)
-		close(l.out);
+	if (rc == 0 && g->linux_guest)
+		rc = choose_accel(g, socket, err);
+	if (rc == 0)
+		rc = launch_prepare(g, &l, err);
+	if (rc == 0)
+		rc = launch(g, socket, &l, err);
+	launch_free(&l);
 	return rc;
 }

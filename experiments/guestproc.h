@@ -12,6 +12,8 @@
 #include "live/qemu.h"
 
 #include <jansson.h>
+#include <limits.h>
+#include <sys/types.h>
 
 /* What a guest claims; what is not given stays as the host has it. */
 struct claim_args {
@@ -28,6 +30,7 @@ struct guestproc {
 	uint64_t memory;	  /* bytes */
 	struct claim_args claim;
 	bool foreground;       /* wait for its end, with its output here */
+	bool dies_with_us;     /* killed when the thread that started it is no more */
 	bool linux_guest;      /* qemu says which; else argv */
 	struct qemu_opts qemu; /* memory, ram and programs are filled in here; accel NULL: auto */
 	char **argv;	       /* NULL-ended */
@@ -35,5 +38,29 @@ struct guestproc {
 
 /* 0 when the guest runs, its exit code with foreground, or -errno with a message. */
 MUST_CHECK int guestproc_start(struct guestproc *guest, const char *socket, struct err *err);
+
+/* What the process needs to know; all of it is inherited. Freed by launch_free(), in any state. */
+struct launch {
+	struct qemu_command command;
+	char **argv;
+	int ram_fd;
+	char ram[40]; /* a file without a name */
+	char agents[200], agent[PATH_MAX], log[PATH_MAX];
+	int out; /* its output; -1: ours */
+};
+
+/*
+ * In steps, for whoever is the host himself: all that can be refused; where the
+ * output goes; the process. Before the last, agents names the host's socket for
+ * agents, and the host expects the guest. qemu.accel is chosen.
+ */
+MUST_CHECK int launch_prepare(struct guestproc *guest, struct launch *launch, struct err *err);
+MUST_CHECK int launch_log(struct launch *launch, const char *path, struct err *err);
+MUST_CHECK int launch_go(const struct guestproc *guest, const struct launch *launch, pid_t *pid,
+			 struct err *err);
+void launch_free(struct launch *launch);
+
+/* ": " and the last line that the guest wrote, or "". */
+void launch_last_line(const struct launch *launch, char *line, size_t size);
 
 #endif
