@@ -197,11 +197,11 @@ $B/ballast-record.so: live/record_plugin.c live/record.h live/qemu_plugin.h $B/f
 	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -fPIC -fvisibility=hidden -shared -pthread $< -o $@
 
 # What runs in guests: under the agent, or, static, in a Linux whose initramfs has nothing else.
-$B/guest/static/%: live/guest/%.c $B/flags
+$B/guest/static/%: live/guest/%.c $(wildcard live/guest/*.h) $B/flags
 	@mkdir -p $(@D)
 	$(call say,CC )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -pthread -static $< -o $@
 
-$B/guest/%: live/guest/%.c $B/flags
+$B/guest/%: live/guest/%.c $(wildcard live/guest/*.h) $B/flags
 	@mkdir -p $(@D)
 	$(call say,CC )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -pthread $< -o $@
 

@@ -189,6 +189,7 @@ static void start_thread(void)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (pthread_create(&thread, NULL, serve, NULL))
 		give_up("no thread for the agent", "");
+	pthread_setname_np(thread, "ballast-agent"); /* it is no part of the guest: live/steal.h */
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 

@@ -179,8 +179,9 @@ static int add_machine(struct qemu_command *c, const struct qemu_opts *opts)
 	rc = rc ? rc : add(c, "%lluk", (unsigned long long)opts->memory >> 10);
 	rc = rc ? rc : add(c, "-smp");
 	rc = rc ? rc : add(c, "%u", opts->cpus);
-	for (const char *const *w = (const char *const[]){"-nodefaults", "-no-reboot", "-display",
-							  "none", "-serial", "stdio", NULL};
+	for (const char *const *w =
+		     (const char *const[]){"-nodefaults", "-no-reboot", "-display", "none",
+					   "-serial", "stdio", "-name", "debug-threads=on", NULL};
 	     rc == 0 && *w; w++)
 		rc = add(c, "%s", *w);
 	return rc;

@@ -8,9 +8,12 @@
  * another content: zeroes, one of 32 that other pages and guests have too, or
  * one of its own. What it wrote is remembered outside that memory. Some checks
  * and writes go through the kernel, with write() and read() on a pipe. Ends
- * with a check of every page and a line `ops N bad N`; SIGTERM ends it early.
+ * with a check of every page and a line `ops N bad N`, for people, and the same
+ * for the host (report.h); SIGTERM ends it early.
  * PAGES bounds the pages that are used. Exit code 1 if a page was wrong.
  */
+#include "live/guest/report.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -169,7 +172,9 @@ int main(int argc, char **argv)
 {
 	static struct worker worker[THREADS_MAX];
 	uint64_t ops = 0, bad = 0;
+	struct report report;
 
+	report_start(&report, "verify");
 	if (argc < 5 || !map(argv[1])) {
 		fprintf(stderr, "usage: verify FILE SECONDS THREADS SEED [PAGES]\n");
 		return 2;
@@ -197,5 +202,6 @@ int main(int argc, char **argv)
 		bad += worker[i].bad;
 	}
 	printf("ops %llu bad %llu\n", (unsigned long long)ops, (unsigned long long)bad);
+	report_end(&report, bad, "ops=%llu", (unsigned long long)ops);
 	return bad ? 1 : 0;
 }

@@ -106,6 +106,8 @@ printf '\1\1\0\0\17\2\2\0\10\1\2\3\4\5\6\7\10\7\6\5\0\5\0\0\0\11\0\0' | corpus b
 	printf '\3' && header 20 40 0 && printf '\1\0\0\0\7\0\0\0\200\0\0\0\350\3\0\0' && zeros 8
 	header 21 30 1 && printf '\144\0\0\0\350\3\0\0' && zeros 8
 } | corpus balloon driver
+printf '\7up\n@ballast kv t=1.5 ops=3 done=9 steal_ms=0 mb=1.5\r\n@ballast kv end bad=0 x=-1\n' |
+	corpus console plain
 for table in experiments/claims/*.csv; do
 	corpus claims "$(basename "$table")" <"$table"
 done
