@@ -115,6 +115,8 @@ install: build man
 	install -Dm755 -t $(LIB)/guest $(GUESTS)
 	install -Dm755 -t $(LIB)/guest/static $(INSIDE)
 	install -Dm644 -t $(SHARE)/doc/ballast README.md LICENSE $(wildcard docs/*.md docs/*.svg)
+	install -Dm644 -t $(SHARE)/ballast/module balloon/protocol.h $(wildcard balloon/linux/*)
+	chmod 755 $(SHARE)/ballast/module/module.sh
 	for d in $(DATA); do install -Dm644 -t $(SHARE)/ballast/$$d experiments/$$d/* || exit; done
 
 # Folders of experiments/ that the program reads from (experiments/datadir.h).

@@ -18,6 +18,7 @@ static const struct cmd cmds[] = {
 	{"alloc", "what each VM would get of so much memory", cmd_alloc},
 	{"host", "the live host: real guests under the same manager", cmd_host},
 	{"vm", "guests of the live host", cmd_vm},
+	{"module", "the balloon module of Linux guests: builds and installs it", cmd_module},
 	{"top", "watches the guests of the live host", cmd_top},
 	{"bench", "how fast the parts are, beside what they are measured against", cmd_bench},
 	{"list", "what a job file may say: sections, keys, policies", cmd_list},

@@ -33,6 +33,7 @@ int cmd_image(int argc, char **argv);
 int cmd_alloc(int argc, char **argv);
 int cmd_host(int argc, char **argv);
 int cmd_vm(int argc, char **argv);
+int cmd_module(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_help(int argc, char **argv);
