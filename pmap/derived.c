@@ -6,6 +6,7 @@
 
 #define EMULATED	2 /* of resolve(): *walk is there, for this once */
 #define WHERE(table, i) ((table) << 9 | (i))
+#define PATHS_MOST	64 /* words to follow up to find where a page is seen; more: all is flushed */
 
 int derived_init(struct derived *d, struct mmu *mmu, bool direct)
 {
@@ -91,6 +92,47 @@ static uint32_t child_of(uint64_t w)
 	return (uint32_t)(w >> PAGE_SHIFT);
 }
 
+/*
+ * Takes what a table translates at vpn, an address below it, out of the TLB, in each
+ * space that leads there. False: there are more paths than it pays to follow.
+ */
+static bool unload_by(const struct derived *d, struct mmu *mmu, uint32_t table, uint64_t vpn,
+		      unsigned *left)
+{
+	const struct dtable *t = d->table[table];
+
+	if (!*left)
+		return false;
+	--*left;
+	if (t->level == PT_LEVELS) {
+		mmu_drop_page(mmu, t->page | (uint64_t)t->view << 32, vpn);
+		mmu->stats.zap_pages++;
+		return true;
+	}
+	for (uint32_t n = t->parents; n; n = d->node[n].next) {
+		uint32_t where = d->node[n].where;
+		uint64_t i = where & (PT_WORDS - 1);
+		if (!unload_by(d, mmu, where >> 9, vpn | i << 9 * t->level, left))
+			return false;
+	}
+	return true;
+}
+
+void derived_flush(struct derived *d, struct mmu *mmu)
+{
+	mmu_zap_all(mmu);
+	d->loose = false;
+}
+
+/* What word i of a table translates leaves the TLB. */
+static void unload(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i)
+{
+	unsigned left = PATHS_MOST;
+
+	if (d->loose || !unload_by(d, mmu, table, i, &left))
+		derived_flush(d, mmu);
+}
+
 /* Empties a word, whatever it says. A splinter goes with the word that points to it. */
 static void clear(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i)
 {
@@ -102,9 +144,11 @@ static void clear(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i
 	t->word[i] = 0;
 	if (is_leaf(t)) {
 		node_remove(d, &d->leaves[t->ppn[i]], WHERE(table, i));
+		unload(d, mmu, table, i); /* while it can be found */
 		return;
 	}
 	d->gen++;
+	d->loose = true;
 	struct dtable *child = d->table[child_of(w)];
 	node_remove(d, &child->parents, WHERE(table, i));
 	if (child->splinter)
@@ -141,8 +185,11 @@ static bool set_leaf(struct derived *d, struct mmu *mmu, uint32_t table, unsigne
 		clear(d, mmu, table, i);
 	if (!(t->word[i] & DW_P) && !node_add(d, &d->leaves[ppn], WHERE(table, i)))
 		return false;
+	bool less = t->word[i] & ~w & DW_W;
 	t->word[i] = w;
 	t->ppn[i] = ppn;
+	if (less)
+		unload(d, mmu, table, i);
 	return true;
 }
 
@@ -224,6 +271,7 @@ void derived_drop(struct derived *d, struct mmu *mmu, uint32_t table)
 {
 	struct dtable *t = d->table[table];
 
+	d->loose = true;
 	while (t->parents) {
 		uint32_t where = d->node[t->parents].where;
 		struct dtable *above = d->table[where >> 9];
@@ -275,14 +323,7 @@ static void make_room(struct derived *d, struct mmu *mmu)
 		any = true;
 	}
 	if (any)
-		mmu_flush_all(mmu);
-}
-
-/* Leaves that let a page be written lose that: it is a table from now on. */
-static void protect(struct derived *d, struct mmu *mmu, uint32_t page)
-{
-	if (derived_zap(d, mmu, page, true))
-		mmu_flush_all(mmu);
+		derived_flush(d, mmu);
 }
 
 uint32_t derived_make(struct derived *d, struct mmu *mmu, uint32_t page, unsigned level,
@@ -303,8 +344,8 @@ uint32_t derived_make(struct derived *d, struct mmu *mmu, uint32_t page, unsigne
 	t->next = d->made[page];
 	d->made[page] = n;
 	age_append(d, n);
-	if (first)
-		protect(d, mmu, page);
+	if (first) /* a table from now on: leaves that let it be written lose that */
+		derived_zap(d, mmu, page, true);
 	return n;
 }
 
@@ -356,27 +397,23 @@ void derived_resync(struct derived *d, struct mmu *mmu, uint32_t page)
 		d->unsynced--;
 		mmu->stats.resyncs++;
 	}
-	protect(d, mmu, page);
+	derived_zap(d, mmu, page, true);
 }
 
-bool derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write)
+void derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write)
 {
-	bool any = false;
-
 	for (uint32_t n = d->leaves[ppn], next; n; n = next) {
 		uint32_t where = d->node[n].where;
 		uint64_t *w = &d->table[where >> 9]->word[where & (PT_WORDS - 1)];
 		next = d->node[n].next;
-		if (only_write) {
-			any |= *w & DW_W;
+		if (!only_write) {
+			clear(d, mmu, where >> 9, where & (PT_WORDS - 1));
+			mmu->stats.zaps++;
+		} else if (*w & DW_W) {
 			*w &= ~DW_W;
-			continue;
+			unload(d, mmu, where >> 9, where & (PT_WORDS - 1));
 		}
-		clear(d, mmu, where >> 9, where & (PT_WORDS - 1));
-		mmu->stats.zaps++;
-		any = true;
 	}
-	return any;
 }
 
 /* ---- walks -------------------------------------------------------------------------- */
@@ -459,7 +496,7 @@ static int resolve(struct mmu *mmu, struct derived *d, struct tlb_region *r, uin
 	/* Data where a table was shadowed: it is no table any more. */
 	if (write && !d->direct && protected(d, g.ppn)) {
 		derived_drop_page(d, mmu, g.ppn);
-		mmu_flush_all(mmu);
+		derived_flush(d, mmu);
 	}
 	pt_walk(&mmu->tables, (uint32_t)mmu->root, vpn, write, mmu->user, &path);
 	if (!fill(d, mmu, &path, vpn, view))

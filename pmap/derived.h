@@ -51,6 +51,7 @@ struct derived {
 	uint32_t oldest, newest;
 	uint32_t unsynced; /* tables */
 	uint64_t gen;	   /* grows when a word above the last level, or a table, goes */
+	bool loose;	   /* a TLB may hold what no path through the tables leads to */
 	/* direct: */
 	uint8_t *type;	    /* [pages] level of a table that is pinned, or 0 */
 	uint32_t *refs;	    /* [pages] of a table: words that point to it */
@@ -78,8 +79,14 @@ void derived_follow(struct derived *d, struct mmu *mmu, uint32_t page, unsigned 
 /* Compares every word of a page's tables with what the guest's words say now. */
 void derived_resync(struct derived *d, struct mmu *mmu, uint32_t page);
 
-/* Takes the page out of all leaves, or only the right to write. True if there were any. */
-bool derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write);
+/*
+ * Takes the page out of all leaves, or only the right to write, and of the TLB what
+ * they translate: the leaves say at which addresses, by the words that lead to them.
+ */
+void derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write);
+
+/* Flushes all: tables went, and what was translated by them is not looked for. */
+void derived_flush(struct derived *d, struct mmu *mmu);
 
 /* One walk of the processor. fault() is an exit; it fills in what is missing, or says why not. */
 int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint64_t vpn,

@@ -63,8 +63,7 @@ static int direct_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 
 static void direct_changed(struct mmu *mmu, ppn_t ppn)
 {
-	if (derived_zap(mmu->state, mmu, ppn.n, false))
-		mmu_flush_all(mmu);
+	derived_zap(mmu->state, mmu, ppn.n, false);
 }
 
 static void direct_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)

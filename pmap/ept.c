@@ -44,8 +44,10 @@ void ept_fini(struct ept *e, struct mmu *mmu)
 	meter_free(meter, e->dir, e->dirs * sizeof *e->dir);
 }
 
-void ept_flush(struct ept *e)
+void ept_zap_all(struct ept *e, struct mmu *mmu)
 {
+	if (!mmu_zap_all(mmu))
+		return;
 	e->floor = e->next;
 	e->nested_floor = e->nested_next;
 	cache_flush(&e->l3);
@@ -292,10 +294,8 @@ static void ept_changed(struct mmu *mmu, ppn_t ppn)
 {
 	struct ept *e = mmu->state;
 
-	if (!ept_unmap(e, mmu, ppn.n))
-		return;
-	ept_flush(e); /* INVEPT: there is no narrower one */
-	mmu_flush_all(mmu);
+	if (ept_unmap(e, mmu, ppn.n))
+		ept_zap_all(e, mmu);
 }
 
 static void ept_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
@@ -303,10 +303,8 @@ static void ept_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
 	struct ept *e = mmu->state;
 
 	(void)dirty;
-	if (!ept_clean(e, mmu, ppn.n))
-		return;
-	ept_flush(e);
-	mmu_flush_all(mmu);
+	if (ept_clean(e, mmu, ppn.n))
+		ept_zap_all(e, mmu);
 }
 
 size_t ept_audit_table(const struct ept *e, const struct mmu *mmu, FILE *out)

@@ -48,6 +48,10 @@ static const struct stat_row mmu_stat_rows[] = {
 	{"mmio", STAT_COUNTER, "1", STAT(mmio), false, "references to what is no memory"},
 	{"zaps", STAT_COUNTER, "1", STAT(zaps), false,
 	 "entries of the VMM's tables taken out since the host changed a page"},
+	{"zap_pages", STAT_COUNTER, "1", STAT(zap_pages), false,
+	 "translations flushed one by one since the VMM changed its tables"},
+	{"zap_flushes", STAT_COUNTER, "1", STAT(zap_flushes), false,
+	 "flushes of all TLBs since it did"},
 	{"shadow_evicted", STAT_COUNTER, "1", STAT(evicted), false,
 	 "shadow tables given up for mmu.shadow_pages"},
 	{"large_maps", STAT_COUNTER, "1", STAT(large_maps), false, "mappings of 2 MiB made"},
@@ -238,6 +242,22 @@ void mmu_flush_all(struct mmu *mmu)
 	flush_caches(mmu);
 }
 
+bool mmu_zap_all(struct mmu *mmu)
+{
+	if (!mmu->loaded)
+		return false;
+	mmu->loaded = false;
+	mmu->stats.zap_flushes++;
+	mmu_flush_all(mmu);
+	return true;
+}
+
+void mmu_drop_page(struct mmu *mmu, uint64_t space, uint64_t vpn)
+{
+	tlb_flush_page(&mmu->tlb, space, vpn);
+	flush_caches(mmu);
+}
+
 /* ---- a reference ----------------------------------------------------------------- */
 
 static inline bool allows(const struct mmu *mmu, const struct tlb_rec *rec, enum access access)
@@ -340,7 +360,9 @@ int mmu_miss(struct mmu *mmu, uint64_t vpn, enum access access, ppn_t *ppn, stru
 		}
 		mmu->stats.tlb_misses++;
 	}
+	mmu->loaded = true; /* a flush amid the walk does not know what comes of it */
 	int rc = mmu->mode->walk(mmu, r, vpn, access, &w, fault, err);
+	mmu->loaded = true;
 	if (rc == 0 && !mmu->mode->no_tlb)
 		rc = put(mmu, r, vpn, &w, err);
 	if (unlikely(rc))

@@ -72,6 +72,8 @@ struct mmu_stats {
 	uint64_t refused;		    /* requests of the guest that would break its bounds */
 	uint64_t mmio;			    /* references to what is no memory */
 	uint64_t zaps;			    /* entries taken out since the host changed a page */
+	uint64_t zap_pages;		    /* translations flushed singly, since tables changed */
+	uint64_t zap_flushes;		    /* flushes of all TLBs, since tables changed */
 	uint64_t evicted;		    /* shadow tables, for the limit */
 	uint64_t large_maps, large_breaks;  /* of 2 MiB in the mode's own tables */
 	uint64_t table_pages, guest_tables; /* gauges: of the mode; of the guest */
@@ -103,6 +105,7 @@ struct mmu {
 	uint64_t root;			/* PPN of the table in CR3 */
 	uint64_t space;			/* root, and the view if the mode has several: TLB tag */
 	bool user;			/* the processor is in user mode */
+	bool loaded;			/* something was translated since the last zap flush */
 	struct mmu_opts opts;		/* resolved */
 	uint64_t *asid;			/* [opts.asids] spaces, last used first */
 	uint64_t digest, refs;

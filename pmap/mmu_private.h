@@ -128,6 +128,15 @@ void cache_flush(struct walk_cache *c);
 /* All TLBs and walk caches of the VM. */
 void mmu_flush_all(struct mmu *mmu);
 
+/*
+ * The same since the host changed a page. False: nothing was translated since the last
+ * time, so that there is nothing to flush; a VMM does it once, before the guest goes on.
+ */
+bool mmu_zap_all(struct mmu *mmu);
+
+/* The translation of one page in one space, and all walk caches: INVLPG, or INVVPID by address. */
+void mmu_drop_page(struct mmu *mmu, uint64_t space, uint64_t vpn);
+
 #define MMU_VIEWS 2 /* of an address space: 0 all of it, 1 as user mode sees it */
 
 /* The current root, seen in that view, is what translates now: takes a TLB tag. */
@@ -168,7 +177,13 @@ struct ept {
 
 MUST_CHECK int ept_init(struct ept *e, struct mmu *mmu);
 void ept_fini(struct ept *e, struct mmu *mmu);
-void ept_flush(struct ept *e);
+
+/*
+ * INVEPT: all that was translated by the table. There is no narrower one: entries that a
+ * TLB made of both dimensions bear no guest-physical address (Intel SDM vol. 3C, section
+ * 29.4.3), and those made of this one alone cannot be named singly.
+ */
+void ept_zap_all(struct ept *e, struct mmu *mmu);
 
 /* The leaf of a page that is resident; 2 MiB at once where the frames allow it. */
 void ept_map(struct ept *e, struct mmu *mmu, uint32_t ppn);

@@ -89,18 +89,12 @@ static int nested_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 	return ept_walk_by(mmu, &n->merged, violation, r, vpn, access, walk, fault, err);
 }
 
-static void flush(struct mmu *mmu, struct nested *n)
-{
-	ept_flush(&n->merged);
-	mmu_flush_all(mmu);
-}
-
 static void nested_changed(struct mmu *mmu, ppn_t ppn)
 {
 	struct nested *n = mmu->state;
 
 	if (ept_unmap(&n->merged, mmu, ppn.n))
-		flush(mmu, n);
+		ept_zap_all(&n->merged, mmu);
 }
 
 static void nested_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
@@ -109,7 +103,7 @@ static void nested_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
 
 	(void)dirty;
 	if (ept_clean(&n->merged, mmu, ppn.n))
-		flush(mmu, n);
+		ept_zap_all(&n->merged, mmu);
 }
 
 static size_t nested_audit(struct mmu *mmu, FILE *out)

@@ -46,14 +46,12 @@ static int shadow_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 
 static void shadow_changed(struct mmu *mmu, ppn_t ppn)
 {
-	if (derived_zap(mmu->state, mmu, ppn.n, false))
-		mmu_flush_all(mmu);
+	derived_zap(mmu->state, mmu, ppn.n, false);
 }
 
 static void shadow_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
 {
-	if (derived_zap(mmu->state, mmu, ppn.n, dirty))
-		mmu_flush_all(mmu);
+	derived_zap(mmu->state, mmu, ppn.n, dirty);
 }
 
 static bool may_unsync(const struct derived *d, uint32_t page)
@@ -100,7 +98,7 @@ static int shadow_data_write(struct mmu *mmu, ppn_t page)
 	mmu->stats.exits++;
 	mmu->stats.pt_writes++;
 	derived_drop_page(d, mmu, page.n);
-	mmu_flush_all(mmu);
+	derived_flush(d, mmu);
 	return 0;
 }
 
