@@ -191,7 +191,7 @@ int vm_add(struct host *host, const char *name, uint32_t pages, struct vm **out,
 	vm->id = (uint16_t)host->vms;
 	vm->max = vm->target = pages;
 	vm->shares = 1;
-	vm->held[0] = vm->held[1] = &no_pages;
+	vm->held[0] = vm->held[1] = vm->held[2] = &no_pages;
 	for (size_t i = 0; i < host->parts; i++) {
 		const struct part *part = host->part[i].part;
 		int rc = part->vm_added ? part->vm_added(host->part[i].ctx, vm) : 0;

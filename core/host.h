@@ -155,6 +155,17 @@ struct part {
 	void (*changed)(void *ctx, const struct opt_section *section, const void *opts);
 };
 
+/*
+ * For guests that run by themselves: whoever calls a reclaimer may let others
+ * enter the host while bytes are being moved, between release and retake. The
+ * caller sets it for that call, and release takes it away till retake.
+ */
+struct breather {
+	void (*release)(void *ctx); /* NULL: nobody enters meanwhile */
+	void (*retake)(void *ctx);
+	void *ctx;
+};
+
 enum step { STEP_MORE = 0, STEP_ENDED = 1 };
 
 /* What drives a VM: a trace, a guest-OS model, a live guest. step: STEP_* or -errno. */
@@ -182,11 +193,11 @@ struct vm {
 	uint64_t active; /* pages in use, by the sampler's estimate; read vm_active() */
 	bool sampled;	 /* there is such an estimate */
 	const struct miss_curve *curve; /* by a sampler that makes one (tax/alloc.h), or NULL */
-	const uint64_t *held[2];	/* private and shared pages: counts that the pmap keeps */
-	bool blocked;			/* it waits for memory and does not run */
-	bool in_turn;			/* the scheduler's: it will come to this VM */
-	struct vm *next_blocked;	/* in the order of waking */
-	struct err err;			/* why, if VM_FAILED */
+	const uint64_t *held[3]; /* private and shared pages, and those in transit: the pmap's */
+	bool blocked;		 /* it waits for memory and does not run */
+	bool in_turn;		 /* the scheduler's: it will come to this VM */
+	struct vm *next_blocked; /* in the order of waking */
+	struct err err;		 /* why, if VM_FAILED */
 	const struct guest *guest;
 	void *guest_state;
 	struct stat_scope stats;
@@ -230,6 +241,7 @@ struct host {
 	size_t reclaimers;
 	struct screen screen;	/* at most one */
 	struct planner planner; /* at most one; plan may be NULL */
+	struct breather breather;
 	enum host_state state;
 	bool adjusting; /* settings or VMs have changed: balloons are asked in every state */
 	struct reclaim *reclaim; /* NULL: thresholds without states */
@@ -263,7 +275,7 @@ void host_add_reclaimer(struct host *host, const struct reclaimer *reclaimer, vo
  */
 static inline uint64_t vm_held(const struct vm *vm)
 {
-	return *vm->held[0] + *vm->held[1];
+	return *vm->held[0] + *vm->held[1] + *vm->held[2];
 }
 
 /* Pages that the VM uses: all that it holds where nothing samples it. */

@@ -114,6 +114,21 @@ struct backing {
 	/* A private frame's guest may not write from now on, until thaw, or a write is let pass. */
 	void (*freeze)(struct machine *m, mpn_t mpn);
 	void (*thaw)(struct machine *m, mpn_t mpn);
+	/* Optional: the backing's pages are moved many at a time. */
+	const struct backing_runs *runs;
+};
+
+/*
+ * n neighbouring pages of a VM at once, each in a frame of its own. left is
+ * backing.left of pages that were disowned quietly. read may be called while
+ * others use the machine, of a place that was asked for before: 0 or -errno;
+ * what it reads is the pages' only if they are found unchanged afterwards.
+ */
+struct backing_runs {
+	void (*freeze)(struct machine *m, uint16_t vm, ppn_t ppn, uint32_t n);
+	void (*left)(struct machine *m, uint16_t vm, ppn_t ppn, uint32_t n);
+	uint64_t (*place)(const struct machine *m, uint16_t vm, ppn_t ppn);
+	int (*read)(const struct machine *m, uint64_t place, uint32_t n, uint8_t *to);
 };
 
 extern const struct policy *const backings[]; /* ids, ram */
@@ -222,12 +237,18 @@ static inline void machine_own(struct machine *m, mpn_t mpn, uint16_t vm, ppn_t 
 		m->watch.mapped(m->watch.ctx, mpn);
 }
 
-/* A private frame ceases to back its page: it is taken, and nobody's. The watcher knows. */
-static inline void machine_disown(struct machine *m, mpn_t mpn)
+/* The same as the next; the backing is to be told by who asks, of many pages at once. */
+static inline void machine_disown_quietly(struct machine *m, mpn_t mpn)
 {
 	m->private_frames--;
 	if (m->stamp)
 		m->stamp[mpn.n] = STAMP_FREE;
+}
+
+/* A private frame ceases to back its page: it is taken, and nobody's. The watcher knows. */
+static inline void machine_disown(struct machine *m, mpn_t mpn)
+{
+	machine_disown_quietly(m, mpn);
 	if (unlikely(m->tell_left))
 		m->backing->left(m, mpn, m->frame[mpn.n]);
 }

@@ -206,15 +206,34 @@ void fault_ready(struct watch *w, uint32_t events)
 		handle(v, &msg[i]);
 }
 
-void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, bool on)
+/* Pages from ppn on, up to n, that are mapped to their window; or, of `home` false, that are not.
+ */
+static uint32_t run_at(const struct live_vm *v, ppn_t ppn, uint32_t n, bool home)
+{
+	uint32_t i = 0;
+
+	while (i < n && (v->at[ppn.n + i] == 0) == home)
+		i++;
+	return i;
+}
+
+void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, uint32_t n, bool on)
 {
 	struct live *live = ctx;
 	struct live_vm *v = live->vm[vm];
+	const uint32_t end = ppn.n + n;
+	int rc = 0;
 
-	/* A page whose mapping is elsewhere cannot be written in its window. */
-	if (v->uffd.fd < 0 || v->at[ppn.n])
+	if (v->uffd.fd < 0)
 		return;
-	int rc = uffd_protect(v->uffd.fd, address(v, ppn), 1, on);
+	while (rc == 0 && ppn.n < end) {
+		uint32_t run = run_at(v, ppn, end - ppn.n, true);
+		if (run)
+			rc = uffd_protect(v->uffd.fd, address(v, ppn), run, on);
+		ppn.n += run;
+		/* A page whose mapping is elsewhere cannot be written in its window. */
+		ppn.n += run_at(v, ppn, end - ppn.n, false);
+	}
 	if (rc && rc != -ESRCH) {
 		struct err err;
 		err_run(&err, -rc, "page %u cannot be protected: %s", ppn.n, strerror(-rc));

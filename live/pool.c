@@ -1,5 +1,7 @@
 #include "live/pool.h"
 
+#include "core/os.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -124,8 +126,51 @@ static void guard(struct machine *m, mpn_t mpn, bool on)
 	const struct frame f = m->frame[mpn.n];
 
 	if (f.vm < FRAME_OVERHEAD && pool->guard.protect)
-		pool->guard.protect(pool->guard.ctx, f.vm, (ppn_t){f.ppn}, on);
+		pool->guard.protect(pool->guard.ctx, f.vm, (ppn_t){f.ppn}, 1, on);
 }
+
+static void guard_run(struct machine *m, uint16_t vm, ppn_t ppn, uint32_t n)
+{
+	const struct pool *pool = m->store;
+
+	if (pool->guard.protect)
+		pool->guard.protect(pool->guard.ctx, vm, ppn, n, true);
+}
+
+static void left_run(struct machine *m, uint16_t vm, ppn_t ppn, uint32_t n)
+{
+	struct pool *pool = m->store;
+
+	if (!pool->window[vm].open)
+		return;
+	punch(pool, pool->window[vm].offset + bytes_of(ppn.n), bytes_of(n));
+	pool->stats.punched += n;
+}
+
+static uint64_t place_of_page(const struct machine *m, uint16_t vm, ppn_t ppn)
+{
+	const struct pool *pool = m->store;
+
+	return pool->window[vm].offset + bytes_of(ppn.n);
+}
+
+/*
+ * By the file and not by the view: a view of the page would have to be taken
+ * back when it is punched, and touching a hole there would fill it.
+ */
+static int read_run(const struct machine *m, uint64_t place, uint32_t n, uint8_t *to)
+{
+	const struct pool *pool = m->store;
+
+	return os_read_at(&os_io, pool->fd, to, bytes_of(n), place);
+}
+
+static const struct backing_runs live_runs = {
+	.freeze = guard_run,
+	.left = left_run,
+	.place = place_of_page,
+	.read = read_run,
+};
 
 static void live_freeze(struct machine *m, mpn_t mpn)
 {
@@ -150,6 +195,7 @@ const struct backing backing_live = {
 	.left = live_left,
 	.freeze = live_freeze,
 	.thaw = live_thaw,
+	.runs = &live_runs,
 };
 
 /* Windows. */

@@ -21,9 +21,9 @@
 
 extern const struct backing backing_live;
 
-/* Whoever can keep a guest from writing to a page of its own. */
+/* Whoever can keep a guest from writing to pages of its own, n of them side by side. */
 struct pool_guard {
-	void (*protect)(void *ctx, uint16_t vm, ppn_t ppn, bool on);
+	void (*protect)(void *ctx, uint16_t vm, ppn_t ppn, uint32_t n, bool on);
 	void *ctx;
 };
 

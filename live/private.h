@@ -50,6 +50,7 @@ void fault_ready(struct watch *w, uint32_t events);
 void fault_hide(void *ctx, ppn_t ppn); /* pmap.hide */
 void fault_pin(struct live_vm *v);     /* until they are settled, none is evicted */
 MUST_CHECK int fault_settle(struct live_vm *v, struct err *err); /* pages AT_MOVING */
-void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, bool on);	 /* struct pool_guard */
+/* struct pool_guard */
+void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, uint32_t n, bool on);
 
 #endif

@@ -79,7 +79,9 @@ static int adopt_page(struct pmap *pmap, ppn_t ppn, struct err *err)
 
 	if (state == PAGE_UNBACKED)
 		return 0;
-	if (state == PAGE_PRIVATE)
+	if (state == PAGE_TRANSIT) /* it never left */
+		pmap_end_transit(pmap, ppn);
+	if (state == PAGE_PRIVATE || state == PAGE_TRANSIT)
 		return adopt_private(pmap, ppn, err);
 	if (!h->adopt)
 		return err_run(err, EUCLEAN, "page %u is %s, which cannot be adopted", ppn.n,

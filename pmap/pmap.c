@@ -67,7 +67,8 @@ static int fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *e
 			       ppn.n, page_state_names[state]);
 	pmap->vm->time_ns += pmap->vm->host->cost.fault;
 	int rc = h->fault(h->ctx, pmap, ppn, access, err);
-	pmap->stats.faults += rc == 0 && state != PAGE_PRIVATE && state != PAGE_SHARED;
+	pmap->stats.faults +=
+		rc == 0 && state != PAGE_PRIVATE && state != PAGE_SHARED && state != PAGE_TRANSIT;
 	return rc;
 }
 
@@ -291,6 +292,7 @@ static int vm_added(void *ctx, struct vm *vm)
 	vm->pmap = pmap;
 	vm->held[0] = &pmap->count[PAGE_PRIVATE];
 	vm->held[1] = &pmap->count[PAGE_SHARED];
+	vm->held[2] = &pmap->count[PAGE_TRANSIT];
 	stat_bind(&vm->stats, pmap_stat_rows, pmap);
 	return 0;
 }
@@ -325,7 +327,7 @@ static size_t audit_page(const struct pmap *pmap, uint32_t ppn, FILE *out)
 		fprintf(out, "pmap: vm %s page %u is sampled and may be touched\n", vm->name, ppn);
 		return 1;
 	}
-	if (pte_state(e) == PAGE_PRIVATE) {
+	if (pte_state(e) == PAGE_PRIVATE || pte_state(e) == PAGE_TRANSIT) {
 		const struct frame *f = &m->frame[pte_value(e)];
 		if (pte_value(e) < m->frames && f->refs == 1 && f->vm == vm->id && f->ppn == ppn)
 			return 0;
@@ -366,7 +368,7 @@ static size_t audit_vm(const struct pmap *pmap, uint64_t *private_pages, FILE *o
 			(unsigned long long)count[s]);
 		bad++;
 	}
-	*private_pages += count[PAGE_PRIVATE];
+	*private_pages += count[PAGE_PRIVATE] + count[PAGE_TRANSIT];
 	return bad;
 }
 

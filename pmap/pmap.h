@@ -63,7 +63,7 @@ enum page_state {
 	PAGE_SWAPPED,	   /* value = slot of the swap area */
 	PAGE_COMPRESSED,   /* value = slot of the compression tier */
 	PAGE_BALLOONED,	   /* given up by the guest */
-	PAGE_TRANSIT,	   /* its bytes are being moved */
+	PAGE_TRANSIT,	   /* value = MPN of its frame, whose bytes are being moved elsewhere */
 	PAGE_STATES
 };
 
@@ -261,6 +261,16 @@ static inline mpn_t pmap_unmap_private(struct pmap *pmap, ppn_t ppn, enum page_s
 	pmap_changed(pmap, ppn);
 	return pte_mpn(e);
 }
+
+/*
+ * A PRIVATE page is about to leave its frame, which it keeps for now: it is
+ * TRANSIT, and no victim. A touch, or whoever gives up, takes that back; or the
+ * page leaves for another state and value, and its frame is taken and nobody's.
+ * Neither watcher nor backing is told.
+ */
+void pmap_begin_transit(struct pmap *pmap, ppn_t ppn);
+void pmap_end_transit(struct pmap *pmap, ppn_t ppn);
+mpn_t pmap_leave(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value);
 
 /* A PRIVATE page moves to another frame, which is taken, contents and all; its own is freed. */
 void pmap_move(struct pmap *pmap, ppn_t ppn, mpn_t to);

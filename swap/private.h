@@ -83,6 +83,10 @@ bool area_claim(struct area *area, uint32_t slot);
 void area_put(struct area *area, uint32_t slot);
 bool area_taken(const struct area *area, uint32_t slot);
 
+/* n pages' bytes into neighbouring slots, which nobody else uses. 0 or -errno. */
+MUST_CHECK int area_store_bytes(const struct area *area, uint32_t slot, uint32_t n,
+				const uint8_t *bytes);
+
 /* Moves a frame's page into a slot and back. 0, or -errno with a message. */
 MUST_CHECK int area_store(struct area *area, uint32_t slot, const struct machine *m, mpn_t mpn,
 			  struct err *err);
@@ -94,5 +98,83 @@ static inline bool area_bare(const struct area *area, const struct machine *m)
 {
 	return (area->fd < 0) & !area->ids & !m->ids;
 }
+
+/* Per VM. */
+struct swap_vm {
+	uint64_t ins, outs, writes;
+};
+
+struct swap {
+	struct host *host;
+	struct swap_opts opts;
+	struct area area;
+	struct batch *batch[2]; /* where pages leave in batches: one may be on its way meanwhile */
+	uint32_t cluster;	/* neighbours that leave together */
+	uint64_t retired;	/* slots taken for good: the disk failed there */
+	uint32_t *copy;	    /* [frames] slot with a copy of the frame's page as read, + 1; 0 none */
+	uint32_t copy_hand; /* frame at which the next search for copies to drop begins */
+	const struct victim *victim;
+	void *victim_state;
+	struct swap_vm **vm; /* [vms] by VM id */
+	size_t vms;
+	size_t shared_vm;     /* where the next search for a shared page begins: a VM */
+	uint32_t shared_page; /* and its page */
+};
+
+/*
+ * Nothing to write or read: neither bytes nor content ids exist, or the page's
+ * id is void and sharing is there, which goes by no id that is.
+ */
+static inline bool contents_void(const struct swap *s, pte_t e)
+{
+	const bool is_void = (s->area.fd < 0) & !!(e & PTE_UNNAMED) & !!s->host->screen.settle;
+
+	return area_bare(&s->area, &s->host->machine) | is_void;
+}
+
+static inline bool swap_settled(const struct swap *s, mpn_t mpn)
+{
+	const struct frame f = s->host->machine.frame[mpn.n];
+	const struct screen *screen = &s->host->screen;
+
+	return screen->settle && screen->settle(screen->ctx, s->host->vm[f.vm], (ppn_t){f.ppn});
+}
+
+#define STORE_TRIES 3 /* slots tried for one page before the disk is given up */
+
+/* swap.c: slots, copies, and one page's way out. */
+
+/* A slot for one more page, from those that frames keep copies in if need be; or SLOT_NONE. */
+uint32_t swap_take_slot(struct swap *s);
+int swap_area_full(const struct swap *s, struct err *err); /* says so, returns -ENOSPC */
+
+/* The copy that the frame keeps, if it has one, is given up. */
+void swap_copy_drop(struct swap *s, mpn_t mpn);
+
+/* Writes the frame's page, whose entry is e, to some slot; on failure the page is as it was. */
+MUST_CHECK int swap_store(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, struct err *err);
+
+/*
+ * batch.c: many pages' way out.
+ *
+ * Victims are gathered with their neighbours, and each becomes TRANSIT and
+ * keeps its frame; their guests are kept from writing, their bytes are read and
+ * written in runs. Then each page that is still as it was leaves, and the
+ * backing is told, in runs again. What is touched, dropped or evicted by others
+ * in between is TRANSIT no more, and its slot is given back: what was written
+ * there is nobody's. So the bytes may be moved while others enter the host
+ * (struct breather). A page that cannot be written stays.
+ */
+bool batch_open(struct swap *s);
+void batch_close(struct swap *s);
+
+/* As reclaimer.reclaim; *failed: some page could not be written, and err says why. */
+uint32_t batch_reclaim(struct swap *s, uint32_t want, struct vm *only, struct vm *needy,
+		       bool *failed, struct err *err);
+
+/* As struct page_handler has them, for PAGE_TRANSIT. */
+MUST_CHECK int batch_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access,
+			   struct err *err);
+void batch_drop(void *ctx, struct pmap *pmap, ppn_t ppn);
 
 #endif

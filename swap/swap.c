@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STORE_TRIES 3 /* slots tried for one page before the disk is given up */
-
 #define SWAP(field) offsetof(struct swap_opts, field)
 
 static const struct opt swap_options[] = {
 	{"victim", OPT_CHOICE, SWAP(victim), "random", 0, 0, victims, "which page loses its frame"},
+	{"cluster", OPT_INT, SWAP(cluster), "0", 0, SWAP_BATCH, NULL,
+	 "pages of a victim's aligned neighbourhood that go with it, as far as they may; 0: the "
+	 "victim alone of a trace, 16 of a live guest"},
 	{"size", OPT_BYTES, SWAP(size), "0", 0, 0x1p43, NULL,
 	 "size of the swap area; unless given, as large as all VMs"},
 	{"dir", OPT_PATH, SWAP(dir), NULL, 0, 0, NULL,
@@ -32,11 +33,6 @@ const struct opt_section swap_section = {
 	"swap", false, sizeof(struct swap_opts), swap_options, "host-level paging",
 };
 
-/* Per VM. */
-struct swap_vm {
-	uint64_t ins, outs, writes;
-};
-
 #define VM_STAT(field) offsetof(struct swap_vm, field)
 
 static const struct stat_row swap_vm_rows[] = {
@@ -47,21 +43,6 @@ static const struct stat_row swap_vm_rows[] = {
 	{"swap_writes", STAT_COUNTER, "pages", VM_STAT(writes), false,
 	 "of them, written: the area had no copy or an old one"},
 	{NULL},
-};
-
-struct swap {
-	struct host *host;
-	struct swap_opts opts;
-	struct area area;
-	uint64_t retired;   /* slots taken for good: the disk failed there */
-	uint32_t *copy;	    /* [frames] slot with a copy of the frame's page as read, + 1; 0 none */
-	uint32_t copy_hand; /* frame at which the next search for copies to drop begins */
-	const struct victim *victim;
-	void *victim_state;
-	struct swap_vm **vm; /* [vms] by VM id */
-	size_t vms;
-	size_t shared_vm;     /* where the next search for a shared page begins: a VM */
-	uint32_t shared_page; /* and its page */
 };
 
 #define SWAP_STAT(field) offsetof(struct swap, field)
@@ -76,7 +57,7 @@ static const struct stat_row swap_host_rows[] = {
 
 /* Copies: slots that frames keep from when their page was read back. */
 
-static void copy_drop(struct swap *s, mpn_t mpn)
+void swap_copy_drop(struct swap *s, mpn_t mpn)
 {
 	if (s->copy[mpn.n]) {
 		area_put(&s->area, s->copy[mpn.n] - 1);
@@ -91,7 +72,7 @@ static void copies_shrink(struct swap *s)
 
 	for (uint32_t i = 0, freed = 0; i < frames && freed < 64; i++) {
 		freed += s->copy[s->copy_hand] != 0;
-		copy_drop(s, (mpn_t){s->copy_hand});
+		swap_copy_drop(s, (mpn_t){s->copy_hand});
 		s->copy_hand = s->copy_hand + 1 == frames ? 0 : s->copy_hand + 1;
 	}
 }
@@ -99,7 +80,7 @@ static void copies_shrink(struct swap *s)
 /* Swapping out. */
 
 /* A slot for one more page, from those that frames keep copies in if need be. */
-static uint32_t take_slot(struct swap *s)
+uint32_t swap_take_slot(struct swap *s)
 {
 	uint32_t slot = area_take(&s->area);
 
@@ -109,7 +90,7 @@ static uint32_t take_slot(struct swap *s)
 	return area_take(&s->area);
 }
 
-static int area_full(const struct swap *s, struct err *err)
+int swap_area_full(const struct swap *s, struct err *err)
 {
 	if (s->retired)
 		return err_run(
@@ -121,26 +102,15 @@ static int area_full(const struct swap *s, struct err *err)
 		       s->area.slots);
 }
 
-/*
- * Nothing to write or read: neither bytes nor content ids exist, or the page's
- * id is void and sharing is there, which goes by no id that is.
- */
-static inline bool contents_void(const struct swap *s, pte_t e)
-{
-	const bool is_void = (s->area.fd < 0) & !!(e & PTE_UNNAMED) & !!s->host->screen.settle;
-
-	return area_bare(&s->area, &s->host->machine) | is_void;
-}
-
 /* Writes the frame's page, whose entry is e, to some slot; on failure the page is as it was. */
-static int store(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, struct err *err)
+int swap_store(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, struct err *err)
 {
 	int rc = -EIO;
 
 	for (int tries = 0; tries < STORE_TRIES; tries++) {
-		*slot = take_slot(s);
+		*slot = swap_take_slot(s);
 		if (*slot == SLOT_NONE)
-			return area_full(s, err);
+			return swap_area_full(s, err);
 		if (contents_void(s, e))
 			return 0;
 		rc = area_store(&s->area, *slot, &s->host->machine, mpn, err);
@@ -156,8 +126,8 @@ static int store(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, struct err 
 static __attribute__((noinline)) int store_anew(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot,
 						struct err *err)
 {
-	copy_drop(s, mpn);
-	return store(s, mpn, e, slot, err);
+	swap_copy_drop(s, mpn);
+	return swap_store(s, mpn, e, slot, err);
 }
 
 /*
@@ -230,21 +200,13 @@ static int evict_shared(struct swap *s, const struct vm *only, struct err *err)
 	if (!pmap || s->victim == &victim_none)
 		return -ENOENT;
 	pte_t e = pmap_peek(pmap, ppn);
-	int rc = store(s, pte_mpn(e), e, &slot, err);
+	int rc = swap_store(s, pte_mpn(e), e, &slot, err);
 	if (rc)
 		return rc;
 	s->vm[pmap->vm->id]->writes++;
 	s->vm[pmap->vm->id]->outs++;
 	pmap_unmap_shared(pmap, ppn, PAGE_SWAPPED, slot);
 	return 0;
-}
-
-static bool settled(const struct swap *s, mpn_t mpn)
-{
-	const struct frame f = s->host->machine.frame[mpn.n];
-	const struct screen *screen = &s->host->screen;
-
-	return screen->settle && screen->settle(screen->ctx, s->host->vm[f.vm], (ppn_t){f.ppn});
 }
 
 /*
@@ -259,7 +221,7 @@ static __attribute__((noinline)) mpn_t evict_beside_shared(struct swap *s, mpn_t
 	struct machine *m = &s->host->machine;
 	const uint64_t before = m->free;
 
-	while (mpn_valid(mpn) && settled(s, mpn)) {
+	while (mpn_valid(mpn) && swap_settled(s, mpn)) {
 		if (m->free > before)
 			return machine_take(m);
 		mpn = s->victim->pick(s->victim_state);
@@ -308,6 +270,12 @@ static uint32_t swap_reclaim(void *ctx, uint32_t want, struct vm *only, struct v
 	struct swap *s = ctx;
 	uint32_t freed = 0;
 
+	if (s->cluster > 1 || s->host->machine.backing->runs) {
+		bool failed = false;
+		freed = batch_reclaim(s, want, only, needy, &failed, err);
+		if (failed)
+			return freed;
+	}
 	victim_aim(s->victim_state, only);
 	for (; freed < want; freed++) {
 		mpn_t mpn = swap_one(s, only, needy, err);
@@ -377,7 +345,7 @@ static void frame_unmapped(void *ctx, mpn_t mpn)
 {
 	struct swap *s = ctx;
 
-	copy_drop(s, mpn);
+	swap_copy_drop(s, mpn);
 	if (s->victim->unmapped)
 		s->victim->unmapped(s->victim_state, mpn);
 }
@@ -481,6 +449,7 @@ static void swap_close(void *ctx)
 	if (s->victim_state && s->victim->close)
 		s->victim->close(s->victim_state);
 	free(s->victim_state);
+	batch_close(s);
 	area_fini(&s->area);
 	meter_free(&s->host->meter, s->copy, s->host->machine.frames * sizeof *s->copy);
 	free(s->vm);
@@ -540,13 +509,15 @@ int swap_open(struct host *host, struct pmap_part *pmaps, const struct swap_opts
 		return rc;
 	}
 	s->copy = meter_alloc(&host->meter, host->machine.frames * sizeof *s->copy);
-	rc = s->copy ? victim_start(s, pmaps, err) : err_run(err, ENOMEM, "no memory for swap");
+	rc = s->copy && batch_open(s) ? victim_start(s, pmaps, err)
+				      : err_run(err, ENOMEM, "no memory for swap");
 	if (rc) {
 		swap_close(s);
 		return rc;
 	}
 	pmap_handle(pmaps, PAGE_SWAPPED,
 		    &(struct page_handler){swap_fault, swap_drop, s, swap_adopt});
+	pmap_handle(pmaps, PAGE_TRANSIT, &(struct page_handler){batch_fault, batch_drop, s});
 	host->machine.watch =
 		(struct frame_watch){s->victim->mapped ? frame_mapped : NULL, frame_unmapped, s};
 	stat_bind(&host->scope, swap_host_rows, s);

@@ -23,6 +23,7 @@
 
 struct swap_opts {
 	const struct policy *victim; /* of victims[] */
+	int64_t cluster;	     /* pages; 0: by the backing */
 	uint64_t size;		     /* bytes; 0: as much as all VMs' memory */
 	char *dir;		     /* where the file lies; NULL: the temporary folder */
 	uint64_t read_time;	     /* ns to read a page: the VM waits */
@@ -30,6 +31,8 @@ struct swap_opts {
 	uint64_t wsclock_tau;	     /* ns */
 	double s3fifo_small;	     /* share of frames for the small queue */
 };
+
+#define SWAP_BATCH 64 /* pages that leave together at most */
 
 extern const struct opt_section swap_section;
 extern const struct policy *const victims[];

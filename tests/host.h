@@ -18,7 +18,7 @@
 #include <string.h>
 
 struct test_shape {
-	uint32_t frames, low_frames, slots;
+	uint32_t frames, low_frames, slots, cluster;
 	const char *backing, *thresholds, *victim, *scan;
 	const struct backing *store; /* instead of a backing by name */
 	const struct os_io *io;
@@ -72,6 +72,7 @@ static inline int test_host_open(struct test_host *t, struct test_shape s, struc
 					.write_time = s.write_ns,
 					.wsclock_tau = s.tau_ns ? s.tau_ns : 1000000000,
 					.s3fifo_small = 0.1,
+					.cluster = s.cluster,
 				}};
 	if (host_new(&opts, &cost, &t->host, err) || pmap_part_new(t->host, &t->pmaps))
 		abort();

@@ -127,7 +127,7 @@ static void nonsense_is_refused(void)
 	refused(pte_make(PAGE_SWAPPED, 400, 0), 0, -EUCLEAN, "none of the area's");
 	refused(pte_make(PAGE_SWAPPED, 9, 0), pte_make(PAGE_SWAPPED, 9, 0), -EUCLEAN,
 		"another page's");
-	refused(pte_make(PAGE_TRANSIT, 0, 0), 0, -EUCLEAN, "cannot be adopted");
+	refused(pte_make(PAGE_COMPRESSED, 0, 0), 0, -EUCLEAN, "cannot be adopted");
 }
 
 TESTS("pmap/adopt", {"private and swapped pages", private_and_swapped_pages},
