@@ -158,8 +158,8 @@ bool balloon_serves(struct balloon *b, const struct vm *vm)
 	const struct balloon_vm *v = balloon_of(b, vm);
 	const uint64_t silent_ns = max_u64(b->opts.slow_time, 3 * b->opts.poll);
 
-	return v->state == DRIVER_ON && !vm_gone(vm) && !v->slow && !at_cap(v) &&
-	       b->host->clock.now_ns - v->heard_ns <= silent_ns;
+	return v->state == DRIVER_ON && !vm_gone(vm) && v->asked == BALLOON_BY_POLICY && !v->slow &&
+	       !at_cap(v) && b->host->clock.now_ns - v->heard_ns <= silent_ns;
 }
 
 static bool serves(void *ctx, const struct vm *vm)
@@ -190,6 +190,7 @@ static int vm_added(void *ctx, struct vm *vm)
 	}
 	v->balloon = b;
 	v->vm = vm;
+	v->asked = BALLOON_BY_POLICY;
 	b->vm[vm->id] = v;
 	b->vms = vm->id + 1u;
 	balloon_cap(b, vm, b->opts.cap);
@@ -311,6 +312,23 @@ void balloon_cap(struct balloon *b, struct vm *vm, double cap)
 	v->most = v->cap > v->most ? v->cap : v->most;
 }
 
+void balloon_ask(struct balloon *b, struct vm *vm, uint32_t pages)
+{
+	struct balloon_vm *v = balloon_of(b, vm);
+
+	v->asked = pages;
+	if (v->connected && !vm_gone(vm))
+		retargeted(v);
+}
+
+void balloon_hole(struct balloon *b, struct vm *vm, uint32_t first, uint32_t pages)
+{
+	struct balloon_vm *v = balloon_of(b, vm);
+
+	v->hole_first = first;
+	v->hole_pages = pages;
+}
+
 void balloon_connect(struct balloon *b, struct vm *vm, const struct balloon_end *end)
 {
 	struct balloon_vm *v = balloon_of(b, vm);
@@ -332,6 +350,18 @@ void balloon_disconnect(struct balloon *b, struct vm *vm)
 	v->caps = 0;
 	if (v->state != DRIVER_DISTRUSTED)
 		v->state = DRIVER_NONE;
+}
+
+const char *balloon_driver(const struct balloon *b, const struct vm *vm)
+{
+	static const char *const names[] = {
+		[DRIVER_NONE] = "none",
+		[DRIVER_ON] = "on",
+		[DRIVER_RESETTING] = "resetting",
+		[DRIVER_DISTRUSTED] = "distrusted",
+	};
+
+	return names[balloon_of(b, vm)->state];
 }
 
 uint32_t balloon_target(struct balloon *b, const struct vm *vm)

@@ -59,6 +59,20 @@ MUST_CHECK int balloon_open(struct host *host, struct pmap_part *pmaps,
 void balloon_cap(struct balloon *balloon, struct vm *vm, double cap);
 
 /*
+ * Drives the VM's balloon by hand: it is wanted to have this many pages, up to
+ * its cap, whatever the policy says. BALLOON_BY_POLICY: no more by hand.
+ */
+#define BALLOON_BY_POLICY UINT32_MAX
+void balloon_ask(struct balloon *balloon, struct vm *vm, uint32_t pages);
+
+/*
+ * A guest that knows its pages by other numbers: from `first` on its numbers
+ * are `pages` higher, and those between are nobody's (the hole below 4 GiB of a
+ * PC's physical addresses). Only what is said to the driver and by it changes.
+ */
+void balloon_hole(struct balloon *balloon, struct vm *vm, uint32_t first, uint32_t pages);
+
+/*
  * The way to the VM's driver, one at a time; copied. Whatever came of an
  * earlier one is kept until the new driver says hello.
  */
@@ -72,6 +86,9 @@ void balloon_contact(struct balloon *balloon, struct vm *vm);
 
 /* Whether the driver can bring the VM to its target by itself, and before long. */
 bool balloon_serves(struct balloon *balloon, const struct vm *vm);
+
+/* What is known of its driver, in a word: "none", "on", "resetting", "distrusted". */
+const char *balloon_driver(const struct balloon *balloon, const struct vm *vm);
 
 /* Pages that the balloon is wanted to have. */
 uint32_t balloon_target(struct balloon *balloon, const struct vm *vm);

@@ -84,7 +84,7 @@ static uint32_t tell_some_popped(struct balloon_vm *v)
 
 	m->count = htole32(n);
 	for (uint32_t i = 0; i < n; i++)
-		m->ppn[i] = htole32(from[i]);
+		m->ppn[i] = htole32(guest_ppn(v, from[i]));
 	int rc = stream_send(&v->stream, &m->msg, BALLOON_MSG_POPPED, pages_size(n));
 	if (rc == -EPIPE)
 		v->state = DRIVER_NONE;
@@ -108,7 +108,8 @@ static enum balloon_reason judge_hello(struct balloon_vm *v, const struct balloo
 		return BALLOON_DISTRUST;
 	if (le16toh(h->version_min) > BALLOON_VERSION || le16toh(h->version_max) < BALLOON_VERSION)
 		return BALLOON_BAD_VERSION;
-	if (le32toh(h->page_shift) != PAGE_SHIFT || le64toh(h->memory_pages) > v->vm->pages)
+	if (le32toh(h->page_shift) != PAGE_SHIFT ||
+	    le64toh(h->memory_pages) > (uint64_t)v->vm->pages + v->hole_pages)
 		return BALLOON_BAD_SIZE;
 	if (v->cap == 0)
 		return BALLOON_OFF;
@@ -184,7 +185,7 @@ static void batch(struct balloon_vm *v, const struct balloon_pages *p, page_fn *
 	uint32_t refused = 0, offences = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		enum balloon_reason reason = fn(v, le32toh(p->ppn[i]));
+		enum balloon_reason reason = fn(v, host_ppn(v, le32toh(p->ppn[i])));
 		if (reason == BALLOON_OK)
 			continue;
 		if (refused++ == 0)

@@ -108,4 +108,16 @@ static void drop(void *ctx, struct pmap *pmap, ppn_t ppn)
 		popped(v, ppn);
 }
 
-const struct page_handler balloon_handler = {.fault = fault, .drop = drop};
+/* A page that was given to a host that has died. */
+static int adopt(void *ctx, struct pmap *pmap, ppn_t ppn, struct err *err)
+{
+	struct balloon_vm *v = balloon_of(ctx, pmap->vm);
+
+	(void)ppn;
+	(void)err;
+	v->stats.inflated++;
+	v->most = (uint32_t)max_u64(v->most, balloon_pages(v));
+	return 0;
+}
+
+const struct page_handler balloon_handler = {.fault = fault, .drop = drop, .adopt = adopt};

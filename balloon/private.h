@@ -43,8 +43,10 @@ struct balloon_vm_stats {
 struct balloon_vm {
 	struct balloon *balloon;
 	struct vm *vm;
-	uint32_t cap;  /* pages */
-	uint32_t most; /* the highest cap that it ever had: what it has may still be there */
+	uint32_t cap;	/* pages */
+	uint32_t most;	/* the highest cap that it ever had: what it has may still be there */
+	uint32_t asked; /* pages, by hand; BALLOON_BY_POLICY */
+	uint32_t hole_first, hole_pages; /* of the guest's numbers; 0, 0: none */
 	bool connected;
 	struct stream stream;
 	enum driver_state state;
@@ -95,6 +97,19 @@ static inline uint64_t balloon_pages(const struct balloon_vm *v)
 static inline uint64_t pages_of(uint64_t bytes)
 {
 	return bytes >> PAGE_SHIFT;
+}
+
+/* The guest's number of a page, and back; UINT32_MAX where it is no page. */
+static inline uint32_t guest_ppn(const struct balloon_vm *v, uint32_t ppn)
+{
+	return ppn < v->hole_first ? ppn : ppn + v->hole_pages;
+}
+
+static inline uint32_t host_ppn(const struct balloon_vm *v, uint32_t ppn)
+{
+	if (ppn < v->hole_first || v->hole_pages == 0)
+		return ppn;
+	return ppn - v->hole_first < v->hole_pages ? UINT32_MAX : ppn - v->hole_pages;
 }
 
 /* Work done on the guest's behalf, in its time. */

@@ -27,7 +27,8 @@ static void sides(struct ring_end *end, struct balloon_ring *out, struct balloon
 	end->in_size = in_size;
 }
 
-int ring_host_init(struct ring_end *end, void *region, size_t size)
+/* Says in the region where its rings lie. */
+static int lay_out(struct ring_end *end, void *region, size_t size)
 {
 	struct balloon_region *r = region;
 	uint32_t each = BALLOON_RING_MIN;
@@ -37,7 +38,6 @@ int ring_host_init(struct ring_end *end, void *region, size_t size)
 	while (each < BALLOON_RING_MAX && HEAD_ROOM + 4 * (size_t)each <= size)
 		each *= 2;
 	*end = (struct ring_end){.region = r, .host = true};
-	memset(r, 0, sizeof *r);
 	r->version = htole32(BALLOON_REGION_VERSION);
 	r->size = htole32(HEAD_ROOM + 2 * each);
 	r->to_host.offset = htole32(HEAD_ROOM);
@@ -46,6 +46,25 @@ int ring_host_init(struct ring_end *end, void *region, size_t size)
 	sides(end, &r->to_guest, &r->to_host, (const uint32_t[]){HEAD_ROOM + each, HEAD_ROOM}, each,
 	      each);
 	__atomic_store_n(&r->magic, htole64(BALLOON_REGION_MAGIC), __ATOMIC_RELEASE);
+	return 0;
+}
+
+int ring_host_init(struct ring_end *end, void *region, size_t size)
+{
+	if (size >= BALLOON_REGION_MIN)
+		memset(region, 0, sizeof(struct balloon_region));
+	return lay_out(end, region, size);
+}
+
+int ring_host_adopt(struct ring_end *end, void *region, size_t size, uint32_t past)
+{
+	int rc = lay_out(end, region, size);
+
+	if (rc)
+		return rc;
+	const uint32_t answered = load(&end->region->host_epoch);
+	end->past = answered ? answered : past;
+	ring_host_void(end);
 	return 0;
 }
 
@@ -178,6 +197,11 @@ static ssize_t ring_recv(void *ctx, void *bytes, size_t n)
 	end->tail += (uint32_t)n;
 	store(&end->in->tail, end->tail);
 	return (ssize_t)n;
+}
+
+bool ring_waiting(const struct ring_end *end)
+{
+	return end->epoch && load(&end->in->head) != end->tail;
 }
 
 static void ring_bell(void *ctx)

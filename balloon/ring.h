@@ -38,6 +38,13 @@ struct ring_end {
 MUST_CHECK int ring_host_init(struct ring_end *end, void *region, size_t size);
 
 /*
+ * The same of a region whose host has died, and whose guest may be there: the
+ * rings are void, and the guest begins anew. past: the number that was answered
+ * last, if that host had left it somewhere safe (ring_end.past); else 0.
+ */
+MUST_CHECK int ring_host_adopt(struct ring_end *end, void *region, size_t size, uint32_t past);
+
+/*
  * Becomes the guest of a region of that size: the layout is checked against
  * it, -EPROTO if it is none. It asks the host for empty rings at once, and
  * again each time that the host calls them void; nothing can be sent before the
@@ -47,6 +54,9 @@ MUST_CHECK int ring_guest_init(struct ring_end *end, void *region, size_t size);
 
 /* Host: makes the rings void, so that the guest begins anew. */
 void ring_host_void(struct ring_end *end);
+
+/* Whether the other side says that there is more to receive. */
+bool ring_waiting(const struct ring_end *end);
 
 /* The hooks, for struct balloon_end; its ctx is the ring_end. */
 struct balloon_end ring_as_end(struct ring_end *end);

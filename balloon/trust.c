@@ -34,7 +34,10 @@ void trust_retarget(struct balloon_vm *v)
 	const uint64_t asked = max_u64(balloon_pages(v), v->stats.target);
 	const uint64_t most = may_ask(v->vm->host) ? v->cap : asked;
 
-	v->stats.target = had > target ? min_u64(had - target, min_u64(most, v->cap)) : 0;
+	if (v->asked != BALLOON_BY_POLICY)
+		v->stats.target = min_u64(v->asked, v->cap);
+	else
+		v->stats.target = had > target ? min_u64(had - target, min_u64(most, v->cap)) : 0;
 }
 
 bool trust_may_read(struct balloon_vm *v)

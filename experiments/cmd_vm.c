@@ -15,6 +15,8 @@ struct vm_args {
 	const char *socket;
 	char buf[PATH_MAX];
 	bool json, all, kill;
+	bool asks, by_policy; /* vm set: about its balloon; no more by hand */
+	uint64_t balloon;     /* bytes */
 	struct guestproc guest;
 };
 
@@ -37,7 +39,8 @@ enum {
 	KEY_MIN,
 	KEY_MAX,
 	KEY_SHARES,
-	KEY_GROUP
+	KEY_GROUP,
+	KEY_BALLOON
 };
 
 #define CLAIM_OPTIONS                                                                              \
@@ -140,6 +143,11 @@ static error_t parse_start(int key, char *arg, struct argp_state *state)
 	case KEY_GROUP:
 		a->guest.group = arg;
 		return 0;
+	case KEY_BALLOON:
+		if (strcmp(arg, "on") != 0 && strcmp(arg, "off") != 0)
+			return cmd_usage(state, "--balloon %.20s: give on or off", arg);
+		a->guest.no_balloon = strcmp(arg, "off") == 0;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (!a->guest.name) {
 			a->guest.name = arg;
@@ -161,6 +169,8 @@ static const struct argp_option start_options[] = {
 	{"memory", 'm', "SIZE", 0, "Its memory (128mb)", 0},
 	{"group", KEY_GROUP, "NAME", 0, "Share pages with guests of that group only", 0},
 	CLAIM_OPTIONS,
+	{"balloon", KEY_BALLOON, "on|off", 0,
+	 "A way for a driver in it to the host's balloon, where host.reclaimers has one (on)", 0},
 	{"foreground", 'f', NULL, 0, "Stay, with the guest's output here", 0},
 	{NULL, 0, NULL, 0, "A Linux guest in QEMU; each of these asks for one:", 1},
 	{"linux", KEY_LINUX, NULL, 0, "This machine's kernel and a small initramfs", 1},
@@ -236,10 +246,18 @@ static error_t parse_set(int key, char *arg, struct argp_state *state)
 {
 	struct vm_args *a = state->input;
 
+	struct err err;
 	error_t rc = parse_claim(key, arg, a, state);
 
 	if (rc != ARGP_ERR_UNKNOWN)
 		return rc;
+	if (key == KEY_BALLOON) {
+		a->asks = true;
+		a->by_policy = strcmp(arg, "policy") == 0;
+		if (!a->by_policy && parse_bytes(arg, &a->balloon, &err))
+			return cmd_usage(state, "--balloon: %s", err.msg);
+		return 0;
+	}
 	return key == 'S' || key == ARGP_KEY_ARG ? parse_ask(key, arg, state) : ARGP_ERR_UNKNOWN;
 }
 
@@ -250,16 +268,25 @@ static const struct argp_option list_options[] = {
 	{0},
 };
 
-static const struct argp_option set_options[] = {SOCKET_OPTION, CLAIM_OPTIONS, {0}};
+static const struct argp_option set_options[] = {
+	SOCKET_OPTION,
+	CLAIM_OPTIONS,
+	{"balloon", KEY_BALLOON, "SIZE", 0,
+	 "Have its balloon grow or shrink to that; 'policy': as the host's reclaim loop would", 0},
+	{0},
+};
 
 static const struct argp set_argp = {
 	set_options,
 	parse_set,
 	"NAME",
-	"Changes what a guest of the live host claims."
+	"Changes what a guest of the live host claims, or how large its balloon is to be."
 	"\v"
-	"Claims count where the host divides memory: host.thresholds = esx.\n\n"
-	"Example:\n  ballast vm set web --shares 4000 --min 32mb",
+	"Claims count where the host divides memory: host.thresholds = esx. A balloon grows up to "
+	"its cap (balloon.cap), and as far as the guest can give.\n\n"
+	"Examples:\n"
+	"  ballast vm set web --shares 4000 --min 32mb\n"
+	"  ballast vm set web --balloon 64mb",
 	NULL,
 	NULL,
 	NULL,
@@ -290,16 +317,17 @@ static void print_list(const json_t *status)
 	size_t i;
 	json_t *vm;
 
-	printf("%-16s %-10s %8s %9s %9s %9s %9s %9s  %s\n", "vm", "state", "pid", "MiB", "private",
-	       "shared", "swapped", "faults", "error");
+	printf("%-16s %-10s %8s %9s %9s %9s %9s %9s %9s %9s  %s\n", "vm", "state", "pid", "MiB",
+	       "private", "shared", "swapped", "balloon", "wanted", "faults", "error");
 	json_array_foreach(json_object_get(status, "vms"), i, vm)
 	{
 		const char *error = json_string_value(json_object_get(vm, "error"));
-		printf("%-16s %-10s %8lld %9.1f %9.1f %9.1f %9.1f %9lld  %s\n",
+		printf("%-16s %-10s %8lld %9.1f %9.1f %9.1f %9.1f %9.1f %9.1f %9lld  %s\n",
 		       json_string_value(json_object_get(vm, "name")),
 		       json_string_value(json_object_get(vm, "state")),
 		       json_integer_value(json_object_get(vm, "pid")), mib(vm, "pages"),
 		       mib(vm, "private"), mib(vm, "shared"), mib(vm, "swapped"),
+		       mib(vm, "balloon"), mib(vm, "balloon_target"),
 		       json_integer_value(json_object_get(vm, "faults")), error ? error : "");
 	}
 }
@@ -345,6 +373,11 @@ static int cmd_vm_set(int argc, char **argv)
 	}
 	json_t *request = json_pack("{s:s, s:s}", "do", "set", "vm", args.guest.name);
 	claim_put(&args.guest.claim, request);
+	if (args.asks)
+		json_object_set_new(
+			request, "balloon",
+			args.by_policy ? json_string("policy")
+				       : json_integer((json_int_t)(args.balloon >> PAGE_SHIFT)));
 	rc = control_ask(args.socket, request, &reply, &err);
 	json_decref(request);
 	if (rc == 0)

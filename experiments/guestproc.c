@@ -2,6 +2,7 @@
 
 #include "experiments/datadir.h"
 #include "live/control.h"
+#include "live/wire_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,20 +42,64 @@ void claim_put(const struct claim_args *c, json_t *request)
 }
 
 /* Asks the host to expect the guest. */
-static int announce(struct guestproc *g, const char *socket, struct launch *l, struct err *err)
+static int announce(struct guestproc *g, const char *socket, struct launch *l, bool *balloon,
+		    struct err *err)
 {
-	json_t *request = json_pack("{s:s, s:s, s:I, s:s*}", "do", "add", "vm", g->name, "pages",
-				    (json_int_t)(g->memory >> PAGE_SHIFT), "group", g->group);
+	json_t *request =
+		json_pack("{s:s, s:s, s:I, s:s*, s:s}", "do", "add", "vm", g->name, "pages",
+			  (json_int_t)(g->memory >> PAGE_SHIFT), "group", g->group, "balloon",
+			  g->no_balloon	   ? "off"
+			  : g->linux_guest ? "qemu"
+					   : "process");
 	json_t *reply = NULL;
+	uint32_t first, pages;
 
 	claim_put(&g->claim, request);
+	qemu_hole(g->linux_guest ? g->memory : 0, &first, &pages);
+	json_object_set_new(request, "hole", json_integer(first));
+	json_object_set_new(request, "hole_pages", json_integer(pages));
 	int rc = tell(socket, request, &reply, err);
 	if (rc)
 		return rc;
 	snprintf(l->agents, sizeof l->agents, "%s",
 		 json_string_value(json_object_get(reply, "agents")));
+	*balloon = json_is_true(json_object_get(reply, "balloon"));
 	json_decref(reply);
 	return 0;
+}
+
+/* Hands one end of the way to the guest's balloon device to the host. */
+static int give_device(const struct guestproc *g, const struct launch *l, int end)
+{
+	struct wire w = {.op = WIRE_DEVICE, .version = WIRE_VERSION};
+	struct sockaddr_un host = {.sun_family = AF_UNIX};
+	int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), fd, rc = 0;
+
+	snprintf(host.sun_path, sizeof host.sun_path, "%.*s", (int)sizeof host.sun_path - 1,
+		 l->agents);
+	snprintf(w.vm, sizeof w.vm, "%.*s", (int)sizeof w.vm - 1, g->name);
+	if (sock < 0 || connect(sock, (struct sockaddr *)&host, sizeof host))
+		rc = -errno;
+	else if (!wire_send(sock, &w, WIRE_SHORT, end) || wire_receive(sock, &w, &fd) <= 0)
+		rc = -ESRCH;
+	else
+		rc = w.op == WIRE_DONE ? w.rc : -EPROTO;
+	if (sock >= 0)
+		close(sock);
+	return rc;
+}
+
+static int add_balloon(const struct guestproc *g, struct launch *l, struct err *err)
+{
+	int end, rc = launch_device(l, &end);
+
+	if (rc == 0) {
+		rc = give_device(g, l, end);
+		close(end);
+	}
+	return rc ? err_run(err, -rc, "vm %s: no balloon device: %s; give --balloon off", g->name,
+			    strerror(-rc))
+		  : 0;
 }
 
 /* What the host knows of this machine, or finds out now, once. */
@@ -116,7 +163,7 @@ int launch_prepare(struct guestproc *g, struct launch *l, struct err *err)
 	char programs[PATH_MAX];
 	int rc = check(g, err);
 
-	*l = (struct launch){.out = -1, .ram_fd = -1, .command.initrd_fd = -1};
+	*l = (struct launch){.out = -1, .ram_fd = -1, .device = -1, .command.initrd_fd = -1};
 	rc = rc ? rc : program_path("ballast-agent.so", l->agent, err);
 	rc = rc ? rc : make_ram(g, l, err);
 	if (rc || !g->linux_guest) {
@@ -142,7 +189,25 @@ void launch_free(struct launch *l)
 		close(l->ram_fd);
 	if (l->out >= 0)
 		close(l->out);
-	l->ram_fd = l->out = -1;
+	if (l->device >= 0)
+		close(l->device);
+	l->ram_fd = l->out = l->device = -1;
+}
+
+int launch_device(struct launch *l, int *end)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	int rc = qemu_balloon(&l->command, pair[1]);
+	l->argv = l->command.argv;
+	l->device = pair[1];
+	if (rc)
+		close(pair[0]);
+	else
+		*end = pair[0];
+	return rc;
 }
 
 int launch_log(struct launch *l, const char *path, struct err *err)
@@ -163,6 +228,7 @@ static _Noreturn void become(const struct guestproc *g, const struct launch *l)
 {
 	hand_on(l->ram_fd);
 	hand_on(l->command.initrd_fd);
+	hand_on(l->device);
 	if (!g->foreground) {
 		int null = open("/dev/null", O_RDONLY);
 		setsid();
@@ -286,11 +352,14 @@ static int open_log(const struct guestproc *g, const char *socket, struct launch
 
 static int launch(struct guestproc *g, const char *socket, struct launch *l, struct err *err)
 {
-	int rc = announce(g, socket, l, err);
+	bool balloon = false;
+	int rc = announce(g, socket, l, &balloon, err);
 
 	if (rc)
 		return rc;
-	rc = open_log(g, socket, l, err);
+	if (g->linux_guest && balloon)
+		rc = add_balloon(g, l, err);
+	rc = rc ? rc : open_log(g, socket, l, err);
 	rc = rc ? rc : run(g, l, socket, err);
 	if (rc)
 		give_up(g, socket);
@@ -299,7 +368,7 @@ static int launch(struct guestproc *g, const char *socket, struct launch *l, str
 
 int guestproc_start(struct guestproc *g, const char *socket, struct err *err)
 {
-	struct launch l = {.out = -1, .ram_fd = -1, .command.initrd_fd = -1};
+	struct launch l = {.out = -1, .ram_fd = -1, .device = -1, .command.initrd_fd = -1};
 	int rc = check(g, err);
 
 	if (rc == 0 && g->linux_guest)

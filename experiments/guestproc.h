@@ -29,6 +29,7 @@ struct guestproc {
 	const char *name, *group; /* group NULL: the default */
 	uint64_t memory;	  /* bytes */
 	struct claim_args claim;
+	bool no_balloon;       /* it gets no way to the host's balloon */
 	bool foreground;       /* wait for its end, with its output here */
 	bool dies_with_us;     /* killed when the thread that started it is no more */
 	bool linux_guest;      /* qemu says which; else argv */
@@ -46,7 +47,8 @@ struct launch {
 	int ram_fd;
 	char ram[40]; /* a file without a name */
 	char agents[200], agent[PATH_MAX], log[PATH_MAX];
-	int out; /* its output; -1: ours */
+	int out;    /* its output; -1: ours */
+	int device; /* QEMU's end of the way to its balloon device; -1 none */
 };
 
 /*
@@ -59,6 +61,13 @@ MUST_CHECK int launch_log(struct launch *launch, const char *path, struct err *e
 MUST_CHECK int launch_go(const struct guestproc *guest, const struct launch *launch, pid_t *pid,
 			 struct err *err);
 void launch_free(struct launch *launch);
+
+/*
+ * Between: a QEMU guest gets the device in which a driver finds the host's
+ * balloon. *end is the host's end of the way to it (channel_greet()), and the
+ * caller's to close. 0 or -errno.
+ */
+MUST_CHECK int launch_device(struct launch *launch, int *end);
 
 /* ": " and the last line that the guest wrote, or "". */
 void launch_last_line(const struct launch *launch, char *line, size_t size);

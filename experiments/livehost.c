@@ -1,5 +1,7 @@
 #include "experiments/livehost.h"
 
+#include "balloon/balloon.h"
+#include "experiments/livehost_balloon.h"
 #include "experiments/liveparts.h"
 
 #include "core/os.h"
@@ -17,8 +19,8 @@
 #define SECOND UINT64_C(1000000000)
 
 const struct opt_section *const livehost_sections[] = {
-	&host_section,	 &cost_section, &reclaim_section, &share_section, &swap_section,
-	&sample_section, &tax_section,	&live_section,	  NULL,
+	&host_section,	  &cost_section,   &reclaim_section, &share_section, &swap_section,
+	&balloon_section, &sample_section, &tax_section,     &live_section,  NULL,
 };
 
 struct livehost {
@@ -80,7 +82,7 @@ static json_t *refusal(const struct err *err)
 	return json_pack("{s:b, s:s}", "ok", 0, "error", err->msg);
 }
 
-static json_t *guest_json(const struct live_vm *v)
+static json_t *guest_json(const struct live_vm *v, struct balloon *balloon)
 {
 	json_t *o = json_pack("{s:s, s:s, s:i, s:i}", "name", v->vm->name, "state",
 			      v->vm->state == VM_FAILED ? "failed" : live_state_names[v->state],
@@ -97,6 +99,8 @@ static json_t *guest_json(const struct live_vm *v)
 						    (json_int_t)v->vm->max, "shares",
 						    (json_int_t)v->vm->shares, "target",
 						    (json_int_t)v->vm->target));
+	if (o)
+		json_object_set_new(o, "driver", json_string(live_balloon_state(v, balloon)));
 	if (o && v->vm->state == VM_FAILED)
 		json_object_set_new(o, "error", json_string(v->vm->err.msg));
 	return o;
@@ -112,10 +116,11 @@ static json_t *do_status(struct livehost *h, const json_t *request, struct err *
 	for (size_t i = 0; live_at(h->parts.live, i); i++) {
 		const struct live_vm *v = live_at(h->parts.live, i);
 		if (all || v->state != LIVE_GONE)
-			json_array_append_new(vms, guest_json(v));
+			json_array_append_new(vms, guest_json(v, h->parts.balloon));
 	}
-	return json_pack("{s:b, s:i, s:i, s:s, s:o, s:o}", "ok", 1, "pid", (int)getpid(), "lives",
-			 (int)h->kept->lives, "accel", h->accel, "host",
+	return json_pack("{s:b, s:i, s:i, s:s, s:s, s:o, s:o}", "ok", 1, "pid", (int)getpid(),
+			 "lives", (int)h->kept->lives, "accel", h->accel, "state",
+			 host_state_names[h->parts.host->state], "host",
 			 stat_json(&h->parts.host->scope), "vms", vms);
 }
 
@@ -168,13 +173,14 @@ static json_t *do_add(struct livehost *h, const json_t *request, struct err *err
 		return NULL;
 	live_claim(v, 0, v->vm->max, 1000);
 	if (!claim(v, request, err) ||
-	    (group && sharing_group(h->parts.sharing, v->vm, group, err))) {
+	    (group && sharing_group(h->parts.sharing, v->vm, group, err)) ||
+	    live_balloon_add(v, h->parts.balloon, request, err)) {
 		live_stop(v, true);
 		return NULL;
 	}
 	host_plan(h->parts.host, "vm %s came", name);
-	return json_pack("{s:b, s:s+, s:s}", "ok", 1, "agents", h->socket, ".agents", "accel",
-			 h->accel);
+	return json_pack("{s:b, s:s+, s:s, s:b}", "ok", 1, "agents", h->socket, ".agents", "accel",
+			 h->accel, "balloon", v->channel != NULL);
 }
 
 static json_t *do_set(struct livehost *h, const json_t *request, struct err *err)
@@ -187,7 +193,7 @@ static json_t *do_set(struct livehost *h, const json_t *request, struct err *err
 			name ? name : "");
 		return NULL;
 	}
-	if (!claim(v, request, err))
+	if (!claim(v, request, err) || live_balloon_set(v, request, err))
 		return NULL;
 	host_plan(h->parts.host, "vm %s was set", name);
 	return json_pack("{s:b}", "ok", 1);

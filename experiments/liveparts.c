@@ -2,6 +2,7 @@
 
 #include "core/os.h"
 #include "core/reclaim.h"
+#include "experiments/ballooning.h"
 #include "live/pool.h"
 #include "swap/victim.h"
 #include "tax/sample.h"
@@ -75,6 +76,35 @@ int liveparts_check(const struct job *job, struct err *err)
 	return 0;
 }
 
+static int open_balloon(const struct job *job, struct pmap_part *pmaps, struct liveparts *p,
+			struct err *err)
+{
+	const struct balloon_opts *given = job_section(job, &balloon_section);
+	struct balloon_opts opts = *given;
+
+	/* A driver with a bell need not be left to ask. */
+	if (strcmp(job_where(job, given, "interrupt"), "default") == 0)
+		opts.interrupt = true;
+	return balloon_open(p->host, pmaps, &opts, &p->balloon, err);
+}
+
+/* In the job's order, which is that in which the host asks them. */
+static int open_reclaimers(const struct job *job, struct pmap_part *pmaps, struct liveparts *p,
+			   struct err *err)
+{
+	const struct host_opts *opts = job_section(job, &host_section);
+	int rc = reclaimers_check(job, opts, err);
+
+	for (char **name = opts->reclaimers; rc == 0 && name && *name; name++) {
+		if (strcmp(*name, balloon_reclaimer.policy.name) == 0)
+			rc = open_balloon(job, pmaps, p, err);
+		else
+			rc = swap_open(p->host, pmaps, job_section(job, &swap_section),
+				       (uint32_t)p->slots, &os_io, &p->swap, err);
+	}
+	return rc;
+}
+
 static int open_all(const struct job *job, const char *agents, struct kept *kept,
 		    struct liveparts *p, struct err *err)
 {
@@ -86,8 +116,7 @@ static int open_all(const struct job *job, const char *agents, struct kept *kept
 		return err_run(err, ENOMEM, "no memory for a host");
 	int rc = sharing_open(p->host, pmaps, job_section(job, &share_section), &p->sharing, err);
 	if (rc == 0)
-		rc = swap_open(p->host, pmaps, job_section(job, &swap_section), (uint32_t)p->slots,
-			       &os_io, &p->swap, err);
+		rc = open_reclaimers(job, pmaps, p, err);
 	if (rc == 0)
 		rc = sampling_open(p->host, pmaps, job_section(job, &sample_section), err);
 	if (rc == 0)
@@ -119,6 +148,9 @@ int liveparts_open(struct job *job, const char *agents, struct kept *kept, struc
 		rc = open_all(job, agents, kept, p, err);
 	if (rc)
 		return rc;
+	live_balloon(p->live, p->balloon);
+	if (!p->swap)
+		return 0;
 	swap_keep(p->swap, kept && kept->lives ? kept->fd[KEPT_SWAP] : -1, live_sums(p->live));
 	kept_put(kept, KEPT_SWAP, swap_fd(p->swap));
 	return 0;

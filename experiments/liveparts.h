@@ -9,6 +9,7 @@
 #ifndef BALLAST_EXPERIMENTS_LIVEPARTS_H
 #define BALLAST_EXPERIMENTS_LIVEPARTS_H
 
+#include "balloon/balloon.h"
 #include "core/job.h"
 #include "live/live.h"
 #include "sharing/sharing.h"
@@ -17,7 +18,8 @@
 struct liveparts {
 	struct host *host; /* the others are its parts; host_free() frees all */
 	struct sharing *sharing;
-	struct swap *swap;
+	struct swap *swap;	 /* NULL: not among host.reclaimers */
+	struct balloon *balloon; /* the same */
 	struct live *live;
 	uint64_t slots; /* of the swap area */
 };

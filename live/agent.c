@@ -47,7 +47,9 @@ static struct {
 	uint32_t pages;
 	uint64_t window;
 	uint32_t orphan_s;
-} agent = {.sock = -1, .uffd = -1, .pool = -1};
+	int channel[WIRE_FDS]; /* to the host's balloon; -1 none */
+	uint64_t channel_size;
+} agent = {.sock = -1, .uffd = -1, .pool = -1, .channel = {-1, -1, -1}};
 
 static void say(const char *a, const char *b)
 {
@@ -171,6 +173,33 @@ static void expect(struct wire *w, enum wire_op op, int *fd)
 		give_up("the host is of another version", "");
 }
 
+/* What the manager sends after RUN, before the guest goes on. */
+static void expect_channel(void)
+{
+	static struct wire w;
+
+	if (wire_receive_fds(agent.sock, &w, agent.channel) <= 0 || w.op != WIRE_CHANNEL ||
+	    agent.channel[WIRE_FDS - 1] < 0)
+		give_up("the host is of another version", "");
+	agent.channel_size = w.offset;
+}
+
+/*
+ * For a balloon driver in this process: the region of memory, the bell that the
+ * host rings and the one that it hears, which stay the agent's. -EAGAIN: there is
+ * no guest memory yet, or no balloon is wanted.
+ */
+EXPORT int ballast_agent_channel(int fd[3], size_t *size);
+
+int ballast_agent_channel(int fd[3], size_t *size)
+{
+	if (agent.channel_size == 0)
+		return -EAGAIN;
+	memcpy(fd, agent.channel, sizeof agent.channel);
+	*size = agent.channel_size;
+	return 0;
+}
+
 static void connect_manager(void)
 {
 	agent.sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -219,6 +248,8 @@ static void attach(void *base, uint64_t bytes)
 	if (!wire_send(agent.sock, &w, WIRE_SHORT, agent.uffd))
 		give_up("the host closed the connection", "");
 	expect(&w, WIRE_RUN, &fd);
+	if (w.n)
+		expect_channel();
 	start_thread();
 }
 

@@ -29,6 +29,11 @@ struct arena_guest {
 	uint64_t window;      /* bytes: its place in the pool */
 	uint64_t base;	      /* of its memory, in its own process */
 	uint64_t entries, at; /* bytes: their places in the arena */
+	/* Its balloon's channel (live/channel.h). */
+	uint32_t channel;		 /* enum channel_kind */
+	uint32_t epoch;			 /* the driver's number that was answered last */
+	uint32_t asked;			 /* pages: the balloon by hand, or BALLOON_BY_POLICY */
+	uint32_t hole_first, hole_pages; /* balloon_hole() */
 };
 
 struct arena_head {

@@ -1,4 +1,5 @@
 /* Agents connect, guests live and die. */
+#include "live/channel.h"
 #include "live/private.h"
 #include "live/uffd.h"
 #include "live/wire_io.h"
@@ -68,7 +69,8 @@ static void bury(struct live_vm *v)
 		vm_fail(v->vm, &v->why);
 	else
 		vm_end(v->vm, "its process has ended");
-	for (unsigned i = 0; i < 3; i++)
+	channel_close(v);
+	for (unsigned i = 0; i < KEPT_EACH; i++)
 		kept_put(v->live->kept, kept_place(v) + i, -1);
 	arena_drop(&v->live->arena, v->record);
 	v->at = NULL;
@@ -180,9 +182,9 @@ static void keep(struct live_vm *v)
 {
 	const struct kept *kept = v->live->kept;
 
-	kept_put(kept, kept_place(v), v->uffd.fd);
-	kept_put(kept, kept_place(v) + 1, v->sock.fd);
-	kept_put(kept, kept_place(v) + 2, v->process.fd);
+	kept_put(kept, kept_place(v) + KEPT_UFFD, v->uffd.fd);
+	kept_put(kept, kept_place(v) + KEPT_SOCK, v->sock.fd);
+	kept_put(kept, kept_place(v) + KEPT_PROCESS, v->process.fd);
 	v->record->pid = v->pid;
 	v->record->base = v->base;
 	__atomic_store_n(&v->record->used, 1, __ATOMIC_RELEASE);
@@ -190,7 +192,8 @@ static void keep(struct live_vm *v)
 
 static int run_guest(struct live_vm *v, int uffd)
 {
-	struct wire w = {.op = WIRE_RUN, .version = WIRE_VERSION};
+	const bool channel = v->record->channel == CHANNEL_PROCESS;
+	struct wire w = {.op = WIRE_RUN, .version = WIRE_VERSION, .n = channel};
 
 	v->uffd.fd = uffd;
 	fcntl(uffd, F_SETFL, O_NONBLOCK);
@@ -201,7 +204,9 @@ static int run_guest(struct live_vm *v, int uffd)
 	keep(v);
 	v->state = LIVE_RUNNING;
 	host_event(v->live->host, v->vm, "started", "process %d", (int)v->pid);
-	return wire_send(v->sock.fd, &w, WIRE_SHORT, -1) ? 0 : -ESRCH;
+	if (!wire_send(v->sock.fd, &w, WIRE_SHORT, -1) || (channel && !channel_hand_over(v)))
+		return -ESRCH;
+	return 0;
 }
 
 static void sock_ready(struct watch *s, uint32_t events)
@@ -288,6 +293,25 @@ static void hello(struct live *live, int sock, const struct wire *w)
 	close(sock);
 }
 
+/* The way to the ivshmem device of a QEMU that is about to be started. */
+static void device(struct live *live, int sock, const struct wire *w, int qemu)
+{
+	struct wire done = {.op = WIRE_DONE, .version = WIRE_VERSION};
+	struct live_vm *v = live_find(live, w->vm);
+	struct ucred cred = {0};
+
+	if (w->version != WIRE_VERSION || peer(sock, &cred) || cred.uid != geteuid() || !v ||
+	    v->state != LIVE_EXPECTED || !v->channel) {
+		close(qemu);
+		refuse(sock, "no guest named %s is expected to have a balloon device", w->vm);
+	} else {
+		done.rc = channel_greet(v->channel, qemu);
+		if (!wire_send(sock, &done, WIRE_SHORT, -1))
+			host_event(live->host, v->vm, "left alone", "who starts it is gone");
+	}
+	close(sock);
+}
+
 static void caller_ready(struct watch *s, uint32_t events)
 {
 	struct caller *c = s->owner;
@@ -297,16 +321,20 @@ static void caller_ready(struct watch *s, uint32_t events)
 
 	(void)events;
 	ssize_t n = wire_receive(s->fd, &w, &fd);
-	if (fd >= 0)
-		close(fd);
 	loop_close(&live->loop, s);
 	free(c);
 	if (n > 0 && sock >= 0) {
 		fcntl(sock, F_SETFD, FD_CLOEXEC);
+		if (w.op == WIRE_DEVICE && fd >= 0) {
+			device(live, sock, &w, fd);
+			return;
+		}
 		hello(live, sock, &w);
 	} else if (sock >= 0) {
 		close(sock);
 	}
+	if (fd >= 0)
+		close(fd);
 }
 
 static void listener_ready(struct watch *s, uint32_t events)

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -18,11 +16,9 @@
 
 struct ivshmem {
 	char *path;
-	size_t size;
-	int listener, memory;
-	int bell_in, bell_out; /* rung by the guest; by us */
-	int peer;	       /* -1: none */
-	void *region;
+	int listener;
+	int peer; /* -1: none */
+	struct region region;
 };
 
 static void close_fd(int *fd)
@@ -38,13 +34,9 @@ void ivshmem_free(struct ivshmem *iv)
 		return;
 	if (iv->listener >= 0)
 		unlink(iv->path);
-	if (iv->region)
-		munmap(iv->region, iv->size);
 	close_fd(&iv->peer);
 	close_fd(&iv->listener);
-	close_fd(&iv->bell_in);
-	close_fd(&iv->bell_out);
-	close_fd(&iv->memory);
+	region_close(&iv->region);
 	free(iv->path);
 	free(iv);
 }
@@ -71,23 +63,6 @@ static int listen_at(struct ivshmem *iv, struct err *err)
 	return 0;
 }
 
-static int make_memory(struct ivshmem *iv, struct err *err)
-{
-	iv->memory = memfd_create("ballast-ivshmem", MFD_CLOEXEC);
-	if (iv->memory < 0 || ftruncate(iv->memory, (off_t)iv->size))
-		return err_run(err, errno, "%s: no shared memory: %s", iv->path, strerror(errno));
-	iv->region = mmap(NULL, iv->size, PROT_READ | PROT_WRITE, MAP_SHARED, iv->memory, 0);
-	if (iv->region == MAP_FAILED) {
-		iv->region = NULL;
-		return err_run(err, errno, "%s: no shared memory: %s", iv->path, strerror(errno));
-	}
-	iv->bell_in = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	iv->bell_out = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (iv->bell_in < 0 || iv->bell_out < 0)
-		return err_run(err, errno, "%s: no bell: %s", iv->path, strerror(errno));
-	return 0;
-}
-
 int ivshmem_new(const char *path, size_t size, struct ivshmem **out, struct err *err)
 {
 	struct ivshmem *iv;
@@ -101,11 +76,10 @@ int ivshmem_new(const char *path, size_t size, struct ivshmem **out, struct err 
 		free(iv);
 		return err_run(err, ENOMEM, "%s: no memory", path);
 	}
-	iv->size = size;
-	iv->listener = iv->memory = iv->bell_in = iv->bell_out = iv->peer = -1;
-	int rc = make_memory(iv, err);
-	if (rc == 0)
-		rc = listen_at(iv, err);
+	iv->listener = iv->peer = -1;
+	int rc = region_make(&iv->region, size);
+	rc = rc ? err_run(err, -rc, "%s: no shared memory: %s", path, strerror(-rc))
+		: listen_at(iv, err);
 	if (rc) {
 		ivshmem_free(iv);
 		return rc;
@@ -116,7 +90,7 @@ int ivshmem_new(const char *path, size_t size, struct ivshmem **out, struct err 
 
 void *ivshmem_region(const struct ivshmem *iv)
 {
-	return iv->region;
+	return iv->region.at;
 }
 
 int ivshmem_listener(const struct ivshmem *iv)
@@ -126,7 +100,7 @@ int ivshmem_listener(const struct ivshmem *iv)
 
 int ivshmem_bell(const struct ivshmem *iv)
 {
-	return iv->bell_in;
+	return iv->region.fd[REGION_BELL_IN];
 }
 
 /* A number, and a descriptor with it unless that is -1. */
@@ -152,6 +126,14 @@ static bool tell(int peer, int64_t number, int fd)
 	return sendmsg(peer, &m, MSG_NOSIGNAL) == (ssize_t)sizeof wire;
 }
 
+bool ivshmem_greet(int peer, const struct region *r)
+{
+	return tell(peer, VERSION, -1) && tell(peer, GUEST_PEER, -1) &&
+	       tell(peer, SHM_FOLLOWS, r->fd[REGION_MEMORY]) &&
+	       tell(peer, HOST_PEER, r->fd[REGION_BELL_IN]) &&
+	       tell(peer, GUEST_PEER, r->fd[REGION_BELL_OUT]);
+}
+
 int ivshmem_serve(struct ivshmem *iv, struct err *err)
 {
 	int peer = accept4(iv->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -162,9 +144,7 @@ int ivshmem_serve(struct ivshmem *iv, struct err *err)
 		return err_run(err, errno, "%s: %s", iv->path, strerror(errno));
 	close_fd(&iv->peer);
 	iv->peer = peer;
-	if (tell(peer, VERSION, -1) && tell(peer, GUEST_PEER, -1) &&
-	    tell(peer, SHM_FOLLOWS, iv->memory) && tell(peer, HOST_PEER, iv->bell_in) &&
-	    tell(peer, GUEST_PEER, iv->bell_out))
+	if (ivshmem_greet(peer, &iv->region))
 		return 0;
 	close_fd(&iv->peer); /* it went as it came */
 	return 0;
@@ -172,17 +152,13 @@ int ivshmem_serve(struct ivshmem *iv, struct err *err)
 
 bool ivshmem_rung(struct ivshmem *iv)
 {
-	uint64_t times;
-
-	return read(iv->bell_in, &times, sizeof times) == (ssize_t)sizeof times;
+	return region_rung(&iv->region);
 }
 
 void ivshmem_ring(void *ctx)
 {
-	struct ivshmem *iv = ctx;
-	const uint64_t once = 1;
+	const struct ivshmem *iv = ctx;
 
-	/* A bell that rings so loud that it is full has been heard. */
-	if (iv->peer >= 0 && write(iv->bell_out, &once, sizeof once) < 0)
-		return;
+	if (iv->peer >= 0)
+		region_ring(&iv->region);
 }

@@ -15,12 +15,20 @@
 #define BALLAST_LIVE_IVSHMEM_H
 
 #include "core/err.h"
+#include "live/region.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct ivshmem;
+
+/*
+ * Hands a region to the QEMU at the other end of a socket, without a server of
+ * its own: the numbers wait there until QEMU reads them. The socket stays open
+ * until then. False if QEMU is gone.
+ */
+bool ivshmem_greet(int peer, const struct region *region);
 
 /* size: a power of two, of whole pages: the device's BAR. The path must be free. */
 MUST_CHECK int ivshmem_new(const char *path, size_t size, struct ivshmem **ivshmem,

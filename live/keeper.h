@@ -16,8 +16,24 @@
 
 #define KEPT_GUESTS 256 /* running at a time */
 
-/* Places of descriptors. Of guest i: KEPT_GUEST + 3 * i and the two after it. */
-enum { KEPT_POOL, KEPT_ARENA, KEPT_SWAP, KEPT_GUEST, KEPT_MOST = KEPT_GUEST + 3 * KEPT_GUESTS };
+/* A guest's descriptors, from its place on: the agent's, then its balloon channel's. */
+enum {
+	KEPT_UFFD,
+	KEPT_SOCK,
+	KEPT_PROCESS,
+	KEPT_REGION,		       /* REGION_FDS of them */
+	KEPT_DEVICE = KEPT_REGION + 3, /* the way to QEMU's ivshmem device */
+	KEPT_EACH
+};
+
+/* Places of descriptors. Of guest i: KEPT_GUEST + KEPT_EACH * i and those after it. */
+enum {
+	KEPT_POOL,
+	KEPT_ARENA,
+	KEPT_SWAP,
+	KEPT_GUEST,
+	KEPT_MOST = KEPT_GUEST + KEPT_EACH * KEPT_GUESTS
+};
 
 /* As a worker sees it. Where a function takes one, NULL is a host without a keeper. */
 struct kept {

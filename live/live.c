@@ -1,4 +1,5 @@
 /* The part: options, statistics, VMs and the turn of the loop. */
+#include "live/channel.h"
 #include "live/private.h"
 #include "live/uffd.h"
 
@@ -44,6 +45,10 @@ static const struct stat_row live_vm_rows[] = {
 	{"live_fault_ns", STAT_COUNTER, "ns", STAT(fault_ns), false, "time spent on faults"},
 	{"live_fault_worst", STAT_GAUGE, "ns", STAT(fault_worst), false,
 	 "longest time spent on one fault"},
+	{"live_bells", STAT_COUNTER, "1", STAT(bells), false,
+	 "times that the balloon driver's bell was heard"},
+	{"live_deaf", STAT_COUNTER, "1", STAT(deaf), false,
+	 "times that it rang too often to be heard for the rest of a second"},
 	{NULL},
 };
 
@@ -115,6 +120,7 @@ static void vm_removed(void *ctx, struct vm *vm)
 	live->vm[vm->id] = NULL;
 	if (!v)
 		return;
+	channel_close(v);
 	attach_drop(v);
 	free(v);
 }
@@ -200,6 +206,11 @@ int live_open(struct host *host, struct pmap_part *pmaps, const struct live_opts
 	return rc;
 }
 
+void live_balloon(struct live *live, struct balloon *balloon)
+{
+	live->balloon = balloon;
+}
+
 uint64_t *live_sums(struct live *live)
 {
 	return arena_sums(&live->arena);
@@ -235,6 +246,7 @@ int live_add(struct live *live, const char *name, const char *group, uint32_t pa
 		return err_run(err, ENOSPC, "vm %s: a host has at most %d guests at a time", name,
 			       KEPT_GUESTS);
 	snprintf(g->group, sizeof g->group, "%s", group ? group : "");
+	g->asked = BALLOON_BY_POLICY;
 	int rc = add_vm(live, g, v, err);
 	if (rc)
 		arena_drop(&live->arena, g);
@@ -251,9 +263,9 @@ void live_claim(struct live_vm *v, uint64_t min, uint64_t max, uint32_t shares)
 /* Closes what was kept of a guest that did not come to run. */
 static void forget(struct live *live, unsigned i)
 {
-	unsigned place = KEPT_GUEST + 3 * i;
+	unsigned place = KEPT_GUEST + KEPT_EACH * i;
 
-	for (unsigned k = place; k < place + 3; k++) {
+	for (unsigned k = place; k < place + KEPT_EACH; k++) {
 		if (live->kept->fd[k] < 0)
 			continue;
 		close(live->kept->fd[k]);
@@ -280,10 +292,16 @@ int live_adopt(struct live *live, struct err *err)
 		live_claim(v, g->min, g->max, g->shares);
 		v->pid = g->pid;
 		v->base = g->base;
-		v->uffd.fd = live->kept->fd[kept_place(v)];
-		v->sock.fd = live->kept->fd[kept_place(v) + 1];
-		v->process.fd = live->kept->fd[kept_place(v) + 2];
+		v->uffd.fd = live->kept->fd[kept_place(v) + KEPT_UFFD];
+		v->sock.fd = live->kept->fd[kept_place(v) + KEPT_SOCK];
+		v->process.fd = live->kept->fd[kept_place(v) + KEPT_PROCESS];
 		v->state = LIVE_RUNNING;
+		int lost = live->balloon && g->channel ? channel_adopt(v) : 0;
+		if (lost) {
+			host_event(live->host, v->vm, "balloon lost", "%s", strerror(-lost));
+			channel_close(v);
+			g->channel = CHANNEL_NONE;
+		}
 	}
 	return rc;
 }

@@ -43,10 +43,14 @@ struct live_stats {
 	uint64_t gap_writes;  /* shared pages written before they were registered anew */
 	uint64_t fault_ns;    /* time in the handler */
 	uint64_t fault_worst; /* ns, of one event */
+	uint64_t bells;	      /* rung by its balloon driver, as far as they were told apart */
+	uint64_t deaf;	      /* seconds in which there were too many of them */
 };
 
 #define AT_MOVING (UINT32_C(1) << 31)
 
+struct balloon;
+struct channel;
 struct live;
 
 /* A guest, from when it is expected until it is gone. */
@@ -65,6 +69,7 @@ struct live_vm {
 	 */
 	uint32_t *at;
 	struct arena_guest *record;
+	struct channel *channel; /* its balloon's, or NULL */
 	struct live_stats stats;
 };
 
@@ -76,6 +81,9 @@ struct live_vm {
 MUST_CHECK int live_open(struct host *host, struct pmap_part *pmaps, const struct live_opts *opts,
 			 const char *socket, struct kept *kept, uint32_t slots, struct live **live,
 			 struct err *err);
+
+/* The host's balloon, for guests that have a channel (live/channel.h). */
+void live_balloon(struct live *live, struct balloon *balloon);
 
 /* Where the swap area's checksums outlive the manager: [slots]. */
 uint64_t *live_sums(struct live *live);

@@ -23,7 +23,7 @@ int loop_watch(struct loop *loop, struct watch *w, uint32_t events)
 	return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, w->fd, &e) ? -errno : 0;
 }
 
-void loop_close(struct loop *loop, struct watch *w)
+void loop_ignore(struct loop *loop, struct watch *w)
 {
 	if (w->fd < 0)
 		return;
@@ -33,6 +33,13 @@ void loop_close(struct loop *loop, struct watch *w)
 	}
 	/* By hand: a copy of the descriptor elsewhere would keep it in the set. */
 	epoll_ctl(loop->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+}
+
+void loop_close(struct loop *loop, struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	loop_ignore(loop, w);
 	close(w->fd);
 	w->fd = -1;
 }

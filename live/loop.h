@@ -28,6 +28,9 @@ void loop_fini(struct loop *loop);
 /* Waits for `events` (EPOLLIN ...) of w->fd from now on. 0 or -errno. */
 MUST_CHECK int loop_watch(struct loop *loop, struct watch *w, uint32_t events);
 
+/* Stops waiting; what is left of this turn passes it over. fd -1 is fine. */
+void loop_ignore(struct loop *loop, struct watch *w);
+
 /* Stops waiting and closes the descriptor; what is left of this turn passes it over. */
 void loop_close(struct loop *loop, struct watch *w);
 

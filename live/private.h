@@ -20,12 +20,13 @@ struct live {
 	struct arena arena;
 	struct arena_guest *adding; /* the record of the VM that vm_add() is adding */
 	uint32_t tag;		    /* of the last move */
+	struct balloon *balloon;    /* NULL: guests have none */
 };
 
 /* Where the keeper has a guest's descriptors. */
 static inline unsigned kept_place(const struct live_vm *v)
 {
-	return KEPT_GUEST + 3 * (unsigned)(v->record - v->live->arena.head->guest);
+	return KEPT_GUEST + KEPT_EACH * (unsigned)(v->record - v->live->arena.head->guest);
 }
 
 /* attach.c: agents and their guests' lives. */
@@ -44,6 +45,11 @@ MUST_CHECK int attach_move(struct live_vm *v, const struct wire_move *move);
 /* Waits until the agent has done whatever it was asked, by whomever. 0 or -errno. */
 MUST_CHECK int attach_sync(struct live_vm *v);
 MUST_CHECK int attach_watch(struct live_vm *v); /* its descriptors, from now on. 0 or -errno */
+
+/* channel.c: see live/channel.h; what attach.c and live.c do with one. */
+MUST_CHECK int channel_adopt(struct live_vm *v);	    /* 0 or -errno */
+MUST_CHECK bool channel_hand_over(const struct live_vm *v); /* to the agent */
+void channel_close(struct live_vm *v);
 
 /* fault.c: what a guest's touch leads to. */
 void fault_ready(struct watch *w, uint32_t events);

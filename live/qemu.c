@@ -19,6 +19,7 @@
 #define BUSYBOX	     "/bin/busybox"
 #define KVM_PATIENCE 5000 /* ms for a test guest to say something */
 #define SIGN	     "ballast: the guest is up"
+#define BELOW_4G     (UINT64_C(3) << 30) /* bytes of memory there; the rest is for devices */
 
 /* init_on_alloc: a guest that clears each page it gives away would fault it in first. */
 #define APPEND "console=ttyS0 quiet panic=-1 init_on_alloc=0"
@@ -170,7 +171,9 @@ static int add_machine(struct qemu_command *c, const struct qemu_opts *opts)
 	rc = rc ? rc : add(c, "-accel");
 	rc = rc ? rc : add(c, "%s", strcmp(opts->accel, "tcg") == 0 ? "tcg,thread=multi" : "kvm");
 	rc = rc ? rc : add(c, "-machine");
-	rc = rc ? rc : add(c, "pc,memory-backend=ram,graphics=off");
+	rc = rc ? rc
+		: add(c, "pc,memory-backend=ram,graphics=off,max-ram-below-4g=%llu",
+		      (unsigned long long)BELOW_4G);
 	rc = rc ? rc : add(c, "-object");
 	rc = rc ? rc
 		: add(c, "memory-backend-file,id=ram,size=%llu,mem-path=%s,share=on",
@@ -235,6 +238,23 @@ int qemu_command(const struct qemu_opts *opts, struct qemu_command *c, struct er
 	if (rc)
 		qemu_command_free(c);
 	return rc;
+}
+
+int qemu_balloon(struct qemu_command *c, int socket)
+{
+	int rc = add(c, "-chardev");
+
+	rc = rc ? rc : add(c, "socket,id=balloon,fd=%d", socket);
+	rc = rc ? rc : add(c, "-device");
+	return rc ? rc : add(c, "ivshmem-doorbell,chardev=balloon,vectors=1");
+}
+
+void qemu_hole(uint64_t memory, uint32_t *first, uint32_t *pages)
+{
+	const bool any = memory > BELOW_4G;
+
+	*first = any ? (uint32_t)(BELOW_4G >> PAGE_SHIFT) : 0;
+	*pages = any ? (uint32_t)(((UINT64_C(4) << 30) - BELOW_4G) >> PAGE_SHIFT) : 0;
 }
 
 void qemu_command_free(struct qemu_command *c)

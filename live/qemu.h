@@ -38,6 +38,16 @@ struct qemu_command {
 /* What is missing or wrong is said with its mend. The kernel file of *command is checked. */
 MUST_CHECK int qemu_command(const struct qemu_opts *opts, struct qemu_command *command,
 			    struct err *err);
+/* Adds the balloon's device, whose region comes through that socket (live/ivshmem.h). 0 or -ENOMEM.
+ */
+MUST_CHECK int qemu_balloon(struct qemu_command *command, int socket);
+
+/*
+ * Where QEMU leaves a hole in a guest's physical addresses: its memory from page
+ * *first on lies *pages higher. 0, 0: nowhere.
+ */
+void qemu_hole(uint64_t memory, uint32_t *first, uint32_t *pages);
+
 void qemu_command_free(struct qemu_command *command);
 
 /* "kvm" where a test guest boots with it within some seconds, else "tcg". */

@@ -5,10 +5,19 @@
  *   agent    HELLO    vm, version, base and pages of the guest's memory
  *   manager  WELCOME  offset of the VM's window in the pool; the pool's descriptor
  *   agent    READY    the memory is laid over and registered; the userfaultfd
- *   manager  RUN      the guest may touch its memory
+ *   manager  RUN      the guest may touch its memory; n: messages that follow
+ *   manager  CHANNEL  the way to a balloon driver in this process: offset bytes of
+ *                     shared memory, the bell that the manager rings, the one that
+ *                     it hears (live/region.h)
  *   manager  MOVE     n moves, in their order
  *   agent    DONE     rc of the first that failed, n of those that did not
  *   manager  REFUSED  instead of WELCOME or RUN: text says why
+ *
+ * Who starts a QEMU with a balloon device hands its end of a pair of sockets to
+ * the manager first:
+ *
+ *   starter  DEVICE   vm; the socket
+ *   manager  DONE or REFUSED
  *
  * Both ends are of one build and one machine: sizes and byte order are its own.
  * Neither trusts the other: n, pages and offsets are checked where they arrive.
@@ -18,7 +27,8 @@
 
 #include "core/types.h"
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
+#define WIRE_FDS     3
 #define WIRE_MOVES   64
 #define WIRE_NAME    32 /* a VM's name with its final 0 */
 
@@ -29,7 +39,9 @@ enum wire_op {
 	WIRE_RUN,
 	WIRE_MOVE,
 	WIRE_DONE,
-	WIRE_REFUSED
+	WIRE_REFUSED,
+	WIRE_CHANNEL,
+	WIRE_DEVICE
 };
 
 /* HOME: the window's page again. SLOT: a shared page, copied by the kernel if ever written. */

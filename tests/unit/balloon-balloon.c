@@ -34,6 +34,34 @@ static void retarget(void)
 	}
 }
 
+/* By hand: what is asked for counts, up to the cap, and the loop does not count on it. */
+static void by_hand(void)
+{
+	struct balloon_test bt;
+	struct vm *vm;
+
+	balloon_test_open(&bt, (struct test_shape){.frames = PAGES, .no_swap = true});
+	bt.opts.interrupt = true;
+	balloon_test_start(&bt);
+	vm = test_vm(&bt.t, "a", PAGES);
+	balloon_ask(bt.balloon, vm, 300); /* before anybody is there */
+	CU_ASSERT_STRING_EQUAL(balloon_driver(bt.balloon, vm), "none");
+	wire_connect(bt.wire, bt.balloon, vm);
+	wire_hello(bt.wire, 0);
+	balloon_contact(bt.balloon, vm);
+	CU_ASSERT_STRING_EQUAL(balloon_driver(bt.balloon, vm), "on");
+	CU_ASSERT_EQUAL(balloon_target(bt.balloon, vm), 300);
+	CU_ASSERT_FALSE(balloon_serves(bt.balloon, vm));
+	CU_ASSERT_EQUAL(wire_count(bt.wire, BALLOON_MSG_TARGET), 1);
+	balloon_ask(bt.balloon, vm, PAGES);
+	CU_ASSERT_EQUAL(balloon_target(bt.balloon, vm), PAGES * 65 / 100);
+	CU_ASSERT_EQUAL(wire_count(bt.wire, BALLOON_MSG_TARGET), 1);
+	balloon_ask(bt.balloon, vm, BALLOON_BY_POLICY);
+	CU_ASSERT_EQUAL(balloon_target(bt.balloon, vm), 0);
+	CU_ASSERT_TRUE(balloon_serves(bt.balloon, vm));
+	balloon_test_close(&bt);
+}
+
 /* When the loop may count on it. */
 static void serves(void)
 {
@@ -171,5 +199,5 @@ static void costs(void)
 	balloon_test_close(&bt);
 }
 
-TESTS("balloon/balloon", {"retarget", retarget}, {"serves", serves}, {"a VM fails", vm_fails},
-      {"caps", caps}, {"audit", audit}, {"costs", costs})
+TESTS("balloon/balloon", {"retarget", retarget}, {"by hand", by_hand}, {"serves", serves},
+      {"a VM fails", vm_fails}, {"caps", caps}, {"audit", audit}, {"costs", costs})

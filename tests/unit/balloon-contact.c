@@ -149,6 +149,48 @@ static void out_of_range(void)
 	scene_close(&s);
 }
 
+/* The guest's pages from 1000 on have numbers that are 500 higher. */
+static void hole(void)
+{
+	const uint32_t ppn[] = {999, 1000, 1499, 1500, PAGES + 499, PAGES + 500, UINT32_MAX};
+	const uint32_t popped[] = {999, 1500, PAGES + 499}; /* the last is told first */
+	struct scene s;
+
+	scene_open(&s, 0, 0);
+	balloon_hole(s.bt.balloon, s.bad, 1000, 500);
+	struct balloon_hello m = wire_a_hello(BALLOON_CAP_POPPED);
+	m.memory_pages = htole64(PAGES + 501);
+	wire_say(s.w, &m.msg, BALLOON_MSG_HELLO, sizeof m);
+	contact(&s);
+	const struct balloon_welcome *w = wire_answer_of(s.w, BALLOON_MSG_WELCOME);
+	CU_ASSERT_FATAL(w && le16toh(w->reason) == BALLOON_BAD_SIZE);
+	m.memory_pages = htole64(PAGES + 500);
+	s.w->seq = 0;
+	wire_say(s.w, &m.msg, BALLOON_MSG_HELLO, sizeof m);
+	contact(&s);
+	w = wire_answer_of(s.w, BALLOON_MSG_WELCOME);
+	CU_ASSERT_FATAL(w && le16toh(w->reason) == BALLOON_OK);
+	wire_pages(s.w, BALLOON_MSG_INFLATE, ppn, ARRAY_LEN(ppn));
+	contact(&s);
+	const struct balloon_ack *ack = wire_answer_of(s.w, BALLOON_MSG_ACK);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(ack);
+	CU_ASSERT_EQUAL(le16toh(ack->reason), BALLOON_BAD_PPN);
+	CU_ASSERT_EQUAL(le64toh(ack->map[0]), 0x66); /* both within it, both beyond the end */
+	const uint32_t ours[] = {999, 1000, PAGES - 1};
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+		CU_ASSERT_EQUAL(pte_state(pmap_peek(s.bad->pmap, (ppn_t){ours[i]})),
+				PAGE_BALLOONED);
+		CU_ASSERT_TRUE(test_reads_as(s.bad, ours[i], 0)); /* which pops it */
+	}
+	contact(&s);
+	const struct balloon_pages *told = wire_answer_of(s.w, BALLOON_MSG_POPPED);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(told);
+	CU_ASSERT_EQUAL(le32toh(told->count), 3);
+	for (size_t i = 0; i < ARRAY_LEN(popped); i++)
+		CU_ASSERT_EQUAL(le32toh(told->ppn[i]), popped[i]);
+	scene_close(&s);
+}
+
 static void same_page_twice(void)
 {
 	const uint32_t ppn[] = {7, 8, 7};
@@ -575,7 +617,8 @@ static void swapped_pages(void)
 }
 
 TESTS("balloon/contact", {"an honest one", honest}, {"page out of range", out_of_range},
-      {"same page twice", same_page_twice}, {"page of another state", page_of_another_state},
+      {"a hole in its numbers", hole}, {"same page twice", same_page_twice},
+      {"page of another state", page_of_another_state},
       {"deflate of what was never inflated", never_inflated}, {"over the cap", over_the_cap},
       {"batch beyond the message", batch_beyond_the_message}, {"malformed", malformed},
       {"rubbish before hello", rubbish_before_hello},

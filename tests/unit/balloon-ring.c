@@ -140,6 +140,39 @@ static void host_restarts(void)
 	free(p.region);
 }
 
+/* A host that takes over from one that died, at each step of a guest's beginning. */
+static void host_is_followed(void)
+{
+	struct pair p;
+	uint64_t word = 1;
+	char byte = 7;
+
+	pair_open(&p); /* before the guest was answered: it waits, and is answered now */
+	CU_ASSERT_EQUAL(ring_host_adopt(&p.host, p.region, SIZE, 0), 0);
+	pair_begin(&p);
+	CU_ASSERT_EQUAL(p.g.send(p.g.ctx, &word, 8), 0);
+
+	/* In the middle of a talk: not before the guest has seen it is anything heard. */
+	CU_ASSERT_EQUAL(ring_host_adopt(&p.host, p.region, SIZE, 0), 0);
+	CU_ASSERT_EQUAL(p.h.recv(p.h.ctx, &byte, 1), 0);
+	CU_ASSERT_FALSE(ring_waiting(&p.host));
+	CU_ASSERT_EQUAL(p.g.send(p.g.ctx, &word, 8), -EAGAIN);
+	CU_ASSERT_EQUAL(p.g.recv(p.g.ctx, &word, 8), -ECONNRESET);
+	pair_begin(&p);
+	CU_ASSERT_EQUAL(p.g.send(p.g.ctx, &word, 8), 0);
+	CU_ASSERT_TRUE(ring_waiting(&p.host));
+
+	/* Void already, by the one that died: what it answered last is no question. */
+	const uint32_t past = p.host.past;
+	ring_host_void(&p.host);
+	CU_ASSERT_EQUAL(ring_host_adopt(&p.host, p.region, SIZE, past), 0);
+	CU_ASSERT_EQUAL(p.h.recv(p.h.ctx, &byte, 1), 0);
+	CU_ASSERT_EQUAL(p.g.recv(p.g.ctx, &word, 8), -ECONNRESET);
+	pair_begin(&p);
+	CU_ASSERT_EQUAL(ring_host_adopt(&p.host, p.region, 4096, 0), -EINVAL);
+	free(p.region);
+}
+
 /* Another driver on the same region: the old bytes are gone. */
 static void guest_restarts(void)
 {
@@ -186,5 +219,5 @@ static void layouts(void)
 
 TESTS("balloon/ring", {"nothing before the host looked", nothing_before_the_host_looked},
       {"as a queue", as_a_queue}, {"false indices", false_indices},
-      {"the host restarts", host_restarts}, {"the guest restarts", guest_restarts},
-      {"layouts", layouts})
+      {"the host restarts", host_restarts}, {"the host is followed", host_is_followed},
+      {"the guest restarts", guest_restarts}, {"layouts", layouts})
