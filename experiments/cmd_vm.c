@@ -40,7 +40,8 @@ enum {
 	KEY_MAX,
 	KEY_SHARES,
 	KEY_GROUP,
-	KEY_BALLOON
+	KEY_BALLOON,
+	KEY_INIT
 };
 
 #define CLAIM_OPTIONS                                                                              \
@@ -85,6 +86,9 @@ static error_t parse_linux(int key, char *arg, struct vm_args *a, const struct a
 		break;
 	case KEY_RUN:
 		q->run = arg;
+		break;
+	case KEY_INIT:
+		q->init_on_alloc = true;
 		break;
 	case KEY_ACCEL:
 		if (strcmp(arg, "auto") != 0 && strcmp(arg, "kvm") != 0 && strcmp(arg, "tcg") != 0)
@@ -179,6 +183,10 @@ static const struct argp_option start_options[] = {
 	{"kernel", KEY_KERNEL, "FILE", 0, "Another kernel", 1},
 	{"initrd", KEY_INITRD, "FILE", 0, "Another initramfs", 1},
 	{"append", KEY_APPEND, "TEXT", 0, "More of the kernel's command line", 1},
+	{"init-on-alloc", KEY_INIT, NULL, 0,
+	 "Leave the kernel's init_on_alloc as it is; unset: off, for a guest that clears each page "
+	 "its balloon takes needs that page first",
+	 1},
 	{"disk", KEY_DISK, "FILE", 0, "A raw disk image, as /dev/vda", 1},
 	{"accel", KEY_ACCEL, "NAME", 0,
 	 "kvm, tcg, or auto: kvm where a test guest boots with it (auto)", 1},

@@ -158,9 +158,22 @@ static int check(const struct guestproc *g, struct err *err)
 	return 0;
 }
 
+/* The module built for the guest's kernel (ballast module build), or false. */
+static bool find_module(const char *kernel, char path[PATH_MAX])
+{
+	char release[QEMU_RELEASE], folder[PATH_MAX];
+	struct err unused;
+
+	if (!qemu_release(kernel, release) || module_folder(release, folder, &unused))
+		return false;
+	int n = snprintf(path, PATH_MAX, "%s/ballast_balloon.ko", folder);
+	return n < PATH_MAX && access(path, R_OK) == 0;
+}
+
 int launch_prepare(struct guestproc *g, struct launch *l, struct err *err)
 {
-	char programs[PATH_MAX];
+	char programs[PATH_MAX], module[PATH_MAX];
+	struct err unused;
 	int rc = check(g, err);
 
 	*l = (struct launch){.out = -1, .ram_fd = -1, .device = -1, .command.initrd_fd = -1};
@@ -174,8 +187,14 @@ int launch_prepare(struct guestproc *g, struct launch *l, struct err *err)
 	g->qemu.ram = l->ram;
 	if (program_path("guest/static", programs, NULL) == 0)
 		g->qemu.programs = programs;
+	if (!g->qemu.kernel && qemu_kernel(l->kernel, &unused) == 0)
+		g->qemu.kernel = l->kernel;
+	if (!g->no_balloon && g->qemu.kernel && find_module(g->qemu.kernel, module))
+		g->qemu.module = module;
 	rc = qemu_command(&g->qemu, &l->command, err);
-	g->qemu.programs = NULL;
+	g->qemu.programs = g->qemu.module = NULL;
+	if (g->qemu.kernel == l->kernel)
+		g->qemu.kernel = NULL;
 	if (rc == 0 && l->command.initrd_fd >= 0)
 		fcntl(l->command.initrd_fd, F_SETFD, FD_CLOEXEC);
 	l->argv = l->command.argv;

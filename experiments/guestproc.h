@@ -45,7 +45,8 @@ struct launch {
 	struct qemu_command command;
 	char **argv;
 	int ram_fd;
-	char ram[40]; /* a file without a name */
+	char ram[40];	  /* a file without a name */
+	char kernel[512]; /* where the guest's opts name none */
 	char agents[200], agent[PATH_MAX], log[PATH_MAX];
 	int out;    /* its output; -1: ours */
 	int device; /* QEMU's end of the way to its balloon device; -1 none */

@@ -21,8 +21,9 @@
 #define SIGN	     "ballast: the guest is up"
 #define BELOW_4G     (UINT64_C(3) << 30) /* bytes of memory there; the rest is for devices */
 
-/* init_on_alloc: a guest that clears each page it gives away would fault it in first. */
-#define APPEND "console=ttyS0 quiet panic=-1 init_on_alloc=0"
+#define APPEND "console=ttyS0 quiet panic=-1"
+/* A guest that clears each page that its balloon takes would have it faulted in first. */
+#define NO_INIT_ON_ALLOC " init_on_alloc=0"
 
 static const char init_text[] = "#!/bin/busybox sh\n"
 				"/bin/busybox --install -s /bin\n"
@@ -31,6 +32,12 @@ static const char init_text[] = "#!/bin/busybox sh\n"
 				"mount -t sysfs sys /sys\n"
 				"mount -t devtmpfs dev /dev\n"
 				"mount -t tmpfs -o size=100%% mem /mem\n"
+				"balloon=/ballast_balloon.ko\n"
+				"if grep -q 0x1110 /sys/bus/pci/devices/*/device; then\n"
+				"[ -e $balloon ] && insmod $balloon || "
+				"echo \"ballast: no balloon: no module for $(uname -r): "
+				"'ballast module build --kernel $(uname -r)' makes one\"\n"
+				"fi\n"
 				"echo " SIGN "\n"
 				"%s\n"
 				"echo \"ballast: the guest has ended with status $?\"\n"
@@ -52,8 +59,8 @@ static PRINTF_LIKE(2, 3) int add(struct qemu_command *c, const char *fmt, ...)
 	return 0;
 }
 
-/* The kernel that sorts last among those of the name, ones for clouds first. */
-static int find_kernel(char path[512], struct err *err)
+/* The one that sorts last among those of the name. */
+int qemu_kernel(char path[512], struct err *err)
 {
 	static const char *const patterns[] = {"/boot/vmlinuz-*-cloud-amd64", "/boot/vmlinuz-*"};
 	bool found = false;
@@ -72,6 +79,26 @@ static int find_kernel(char path[512], struct err *err)
 			       "there is no /boot/vmlinuz-*: apt-get install "
 			       "linux-image-cloud-amd64, or give --kernel");
 	return 0;
+}
+
+/* The kernel's Documentation/x86/boot.rst, "The real-mode kernel header". */
+bool qemu_release(const char *kernel, char release[QEMU_RELEASE])
+{
+	uint8_t head[0x210];
+	FILE *f = fopen(kernel, "rb");
+	size_t n = 0;
+
+	if (!f)
+		return false;
+	if (fread(head, 1, sizeof head, f) == sizeof head && memcmp(head + 0x202, "HdrS", 4) == 0 &&
+	    fseek(f, (head[0x20e] | head[0x20f] << 8) + 0x200, SEEK_SET) == 0)
+		n = fread(release, 1, QEMU_RELEASE - 1, f);
+	fclose(f);
+	release[n] = '\0';
+	n = strspn(release, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+~-");
+	const bool ends = release[n] == ' ' || (n && !release[n]);
+	release[n] = '\0';
+	return n && ends && release[0] != '.';
 }
 
 static int readable(const char *what, const char *path, struct err *err)
@@ -140,6 +167,8 @@ static int fill(struct initramfs *i, const struct qemu_opts *opts, struct err *e
 	rc = initramfs_file(i, "bin/busybox", 0755, BUSYBOX, err);
 	if (rc == 0 && opts->programs)
 		rc = add_programs(i, opts->programs, err);
+	if (rc == 0 && opts->module)
+		rc = initramfs_file(i, "ballast_balloon.ko", 0644, opts->module, err);
 	if (rc == 0 && initramfs_end(i))
 		rc = err_run(err, ENOMEM, "no room for an initramfs");
 	return rc;
@@ -200,7 +229,9 @@ static int add_contents(struct qemu_command *c, const struct qemu_opts *opts, co
 	     : opts->initrd ? add(c, "%s", opts->initrd)
 			    : add(c, "/proc/self/fd/%d", c->initrd_fd);
 	rc = rc ? rc : add(c, "-append");
-	rc = rc ? rc : add(c, APPEND " %s", opts->append ? opts->append : "");
+	rc = rc ? rc
+		: add(c, APPEND "%s %s", opts->init_on_alloc ? "" : NO_INIT_ON_ALLOC,
+		      opts->append ? opts->append : "");
 	if (rc == 0 && opts->disk) {
 		rc = add(c, "-drive");
 		rc = rc ? rc
@@ -221,7 +252,7 @@ int qemu_command(const struct qemu_opts *opts, struct qemu_command *c, struct er
 		return err_run(err, ENOENT,
 			       "there is no " QEMU ": apt-get install qemu-system-x86");
 	if (!kernel) {
-		rc = find_kernel(found, err);
+		rc = qemu_kernel(found, err);
 		kernel = found;
 	}
 	rc = rc ? rc : readable("kernel", kernel, err);

@@ -26,7 +26,17 @@ struct qemu_opts {
 	const char *disk;     /* a raw image, or NULL */
 	const char *run;      /* ours: a shell command; the guest ends with it. NULL: it waits */
 	const char *programs; /* ours: folder of the guest programs; NULL: none */
+	const char *module;   /* ours: the balloon module for the kernel; NULL: none */
+	bool init_on_alloc;   /* left to the kernel; else off */
 };
+
+#define QEMU_RELEASE 65 /* bytes of a kernel's release with its 0 (uname(2)) */
+
+/* This machine's newest kernel, one for clouds before others. 0 or -errno with a message. */
+MUST_CHECK int qemu_kernel(char path[512], struct err *err);
+
+/* What a kernel's file says it is, for `uname -r`; false: nothing that is a release. */
+bool qemu_release(const char *kernel, char release[QEMU_RELEASE]);
 
 /* A command line, NULL-ended, and what it names. Freed by qemu_command_free(). */
 struct qemu_command {

@@ -84,17 +84,77 @@ static void nothing_pins_guest_memory(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(after(&c, "-drive"), "cache=writeback,aio=threads"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(after(&c, "-append"), "init_on_alloc=0 more=1"));
 	CU_ASSERT_STRING_EQUAL(after(&c, "-kernel"), kernel);
+	CU_ASSERT_STRING_EQUAL(after(&c, "-device"), "");
+	CU_ASSERT_EQUAL(qemu_balloon(&c, 17), 0);
+	CU_ASSERT_STRING_EQUAL(after(&c, "-chardev"), "socket,id=balloon,fd=17");
+	CU_ASSERT_STRING_EQUAL(after(&c, "-device"), "ivshmem-doorbell,chardev=balloon,vectors=1");
 	CU_ASSERT_STRING_EQUAL(after(&c, "-initrd"), image);
 	CU_ASSERT_PTR_NULL(c.argv[c.n]);
 	for (size_t i = 0; i < c.n; i++)
 		CU_ASSERT_PTR_NULL(strstr(c.argv[i], "cache=none"));
 	qemu_command_free(&c);
 	opts = opts_for("kvm");
+	opts.init_on_alloc = true;
 	CU_ASSERT_EQUAL_FATAL(qemu_command(&opts, &c, &err), 0);
 	CU_ASSERT_STRING_EQUAL(after(&c, "-accel"), "kvm");
 	CU_ASSERT_STRING_EQUAL(after(&c, "-drive"), "");
+	CU_ASSERT_PTR_NULL(strstr(after(&c, "-append"), "init_on_alloc"));
 	qemu_command_free(&c);
 	end();
+}
+
+/* The header of a kernel's file, with the release at 0x200 + at. */
+static void write_kernel(const char *sign, uint16_t at, const char *release, size_t n)
+{
+	uint8_t image_of[0x600] = {0};
+	FILE *f = fopen(kernel, "w");
+
+	memcpy(image_of + 0x202, sign, 4);
+	image_of[0x20e] = at & 0xff;
+	image_of[0x20f] = at >> 8;
+	memcpy(image_of + 0x200 + at, release, n);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_EQUAL(fwrite(image_of, 1, sizeof image_of, f), sizeof image_of);
+	fclose(f);
+}
+
+static void release_of_a_kernel(void)
+{
+	static const char text[] = "6.1.0-56-cloud-amd64 (root@there) #1 SMP";
+	char release[QEMU_RELEASE];
+
+	begin();
+	write_kernel("HdrS", 0x123, text, sizeof text);
+	CU_ASSERT_TRUE(qemu_release(kernel, release));
+	CU_ASSERT_STRING_EQUAL(release, "6.1.0-56-cloud-amd64");
+	write_kernel("HdrS", 0x123, "6.18", 5);
+	CU_ASSERT_TRUE(qemu_release(kernel, release));
+	CU_ASSERT_STRING_EQUAL(release, "6.18");
+	write_kernel("hdrs", 0x123, text, sizeof text);
+	CU_ASSERT_FALSE(qemu_release(kernel, release));
+	write_kernel("HdrS", 0x123, "../../etc ", 10);
+	CU_ASSERT_FALSE(qemu_release(kernel, release));
+	write_kernel("HdrS", 0x123, " 6.1", 5);
+	CU_ASSERT_FALSE(qemu_release(kernel, release));
+	write_kernel("HdrS", 0x123, "6.1/..", 7);
+	CU_ASSERT_FALSE(qemu_release(kernel, release));
+	write_kernel("HdrS", 0x123, text, 0);
+	CU_ASSERT_FALSE(qemu_release(kernel, release));
+	CU_ASSERT_FALSE(qemu_release(folder, release));
+	CU_ASSERT_FALSE(qemu_release("/no/such/kernel", release));
+	end();
+}
+
+/* Where memory lies in a guest's physical addresses, by QEMU's docs: 3 GiB, the rest from 4. */
+static void hole(void)
+{
+	uint32_t first, pages;
+
+	qemu_hole(UINT64_C(3) << 30, &first, &pages);
+	CU_ASSERT_EQUAL(first | pages, 0);
+	qemu_hole((UINT64_C(3) << 30) + 4096, &first, &pages);
+	CU_ASSERT_EQUAL(first, 0xc0000);
+	CU_ASSERT_EQUAL(pages, 0x40000);
 }
 
 static void refused(const struct qemu_opts *opts, int exit_code, const char *why)
@@ -130,4 +190,5 @@ static void what_is_missing_is_named(void)
 	end();
 }
 
-TESTS("live/qemu", {"command", nothing_pins_guest_memory}, {"missing", what_is_missing_is_named})
+TESTS("live/qemu", {"command", nothing_pins_guest_memory}, {"release", release_of_a_kernel},
+      {"hole", hole}, {"missing", what_is_missing_is_named})
