@@ -84,11 +84,13 @@ struct bb {
 	wait_queue_head_t wait;
 	bool kicked;
 	bool doorbell;
+	bool away; /* the device may not be touched: it sleeps, or is being reset */
 
 	enum bb_talk talk;
 	u32 caps, cap, poll_ms;
 	u32 target, host_rate, reason;
 	ktime_t hello_at, poll_at;
+	ktime_t begun_at; /* the number that the host is to answer was written */
 
 	struct balloon_dev_info list; /* the pages in the balloon */
 	u32 size, giving;	      /* pages in it; pages of inflations not answered */

@@ -246,12 +246,32 @@ static void remove(struct pci_dev *pdev)
 	free_bb(b);
 }
 
+/* From here until be_back() nobody touches the device. */
+static int go_away(struct bb *b)
+{
+	int rc = kthread_park(b->thread);
+
+	if (rc)
+		return rc;
+	mutex_lock(&b->lock);
+	b->away = true;
+	mutex_unlock(&b->lock);
+	return 0;
+}
+
+static void be_back(struct bb *b)
+{
+	mutex_lock(&b->lock);
+	b->away = false;
+	mutex_unlock(&b->lock);
+	bb_kick(b);
+	kthread_unpark(b->thread);
+}
+
 /* Sleep keeps the balloon; an image of memory shall not hold pages that are not there. */
 static int __maybe_unused suspend(struct device *dev)
 {
-	struct bb *b = dev_get_drvdata(dev);
-
-	return kthread_park(b->thread);
+	return go_away(dev_get_drvdata(dev));
 }
 
 static int __maybe_unused freeze(struct device *dev)
@@ -259,18 +279,25 @@ static int __maybe_unused freeze(struct device *dev)
 	struct bb *b = dev_get_drvdata(dev);
 	int rc = kthread_park(b->thread);
 
-	if (rc == 0)
-		give_back(b);
-	return rc;
+	if (rc)
+		return rc;
+	give_back(b);
+	return go_away(b);
 }
 
 static int __maybe_unused resume(struct device *dev)
 {
-	struct bb *b = dev_get_drvdata(dev);
-
-	bb_kick(b);
-	kthread_unpark(b->thread);
+	be_back(dev_get_drvdata(dev));
 	return 0;
+}
+
+/* What boots next, or is started by kexec, knows nothing of a balloon. */
+static void shutdown(struct pci_dev *pdev)
+{
+	struct bb *b = pci_get_drvdata(pdev);
+
+	if (kthread_park(b->thread) == 0)
+		give_back(b);
 }
 
 static const struct dev_pm_ops pm_ops = {
@@ -284,6 +311,25 @@ static const struct dev_pm_ops pm_ops = {
 #endif
 };
 
+/* The rings are memory, which a reset leaves alone; where they lie is put back by the kernel. */
+static void reset_prepare(struct pci_dev *pdev)
+{
+	struct bb *b = pci_get_drvdata(pdev);
+
+	if (go_away(b))
+		dev_warn(&pdev->dev, "reset while the balloon talks\n");
+}
+
+static void reset_done(struct pci_dev *pdev)
+{
+	be_back(pci_get_drvdata(pdev));
+}
+
+static const struct pci_error_handlers error_handlers = {
+	.reset_prepare = reset_prepare,
+	.reset_done = reset_done,
+};
+
 static const struct pci_device_id ids[] = {
 	{PCI_DEVICE(IVSHMEM_VENDOR, IVSHMEM_DEVICE)},
 	{0},
@@ -295,6 +341,8 @@ static struct pci_driver bb_driver = {
 	.id_table = ids,
 	.probe = probe,
 	.remove = remove,
+	.shutdown = shutdown,
+	.err_handler = &error_handlers,
 	.dev_groups = bb_groups,
 	.driver.pm = &pm_ops,
 };

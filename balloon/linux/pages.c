@@ -126,6 +126,8 @@ u32 bb_release(struct bb *b, u32 want)
 	const u32 before = b->size;
 	u32 sent = 0, n;
 
+	if (b->away)
+		return 0;
 	bb_listen(b);
 	while (sent < want && b->size && b->talk == BB_TALKING) {
 		n = bb_deflate(b, want - sent);

@@ -174,6 +174,11 @@ void bb_hello(struct bb *b)
 
 	if (b->size || b->pending)
 		bb_begin_anew(b);
+	/* A number that was written while the device was not there is lost. */
+	if (!b->ch.up && ktime_after(ktime_get(), b->begun_at)) {
+		bb_channel_begin(&b->ch);
+		b->begun_at = ktime_add_ms(ktime_get(), 1000);
+	}
 	if (bb_channel_send(&b->ch, &m, BALLOON_MSG_HELLO, sizeof(m)) == 0)
 		b->talk = BB_HELLO;
 	b->hello_at = ktime_add_ms(ktime_get(), b->ch.up ? 1000 : 20);
@@ -220,7 +225,7 @@ int bb_transact(struct bb *b, u16 type, struct page **pages, unsigned int n)
 {
 	struct bb_batch *batch;
 
-	if (b->talk != BB_TALKING)
+	if (b->away || b->talk != BB_TALKING)
 		return -EAGAIN;
 	if (b->pending == BB_WINDOW && !bb_await(b, b->window[b->oldest], 50))
 		return -EAGAIN;
