@@ -149,23 +149,52 @@ static bool shares_unnamed(const json_t *summary)
 	return true;
 }
 
+static double mib(const json_t *o, const char *name)
+{
+	return (double)count(o, name) * PAGE_SIZE / (1 << 20);
+}
+
+/* The same of live guests. */
+static void print_live_table(const json_t *summary)
+{
+	const json_t *host = json_object_get(summary, "host");
+	const char *name;
+	json_t *vm;
+
+	printf("%-12s %8s %8s %8s %8s %10s %10s %10s  %s\n", "vm", "MiB", "private", "shared",
+	       "swapped", "faults", "swap-outs", "operations", "state");
+	json_object_foreach(json_object_get(summary, "vm"), name, vm)
+	{
+		printf("%-12s %8.1f %8.1f %8.1f %8.1f %10lld %10lld %10lld  %s\n", name,
+		       mib(vm, "pages"), mib(vm, "private"), mib(vm, "shared"), mib(vm, "swapped"),
+		       count(vm, "faults"), count(vm, "swap_outs"), count(vm, "ops"),
+		       json_string_value(json_object_get(vm, "state")));
+	}
+	printf("host: %.1f MiB, %.1f free; %.1f s by its clock\n", mib(host, "frames"),
+	       mib(host, "free"), (double)count(host, "time_ns") / 1e9);
+}
+
 static void print_results(const struct run *run, json_t *summary, const json_t *told, bool json)
 {
 	double rate = refs_per_cpu_second(summary, run_cpu_ns(run));
 
-	if (shares_unnamed(summary))
+	if (!run_is_live(run) && shares_unnamed(summary))
 		fputs("ballast: sharing is on (share.scan), but no trace says what its writes "
 		      "leave: only pages that hold zeroes can be shared; 'ballast image' counts "
 		      "what real memory would\n",
 		      stderr);
 	if (json) {
-		json_object_set_new(json_object_get(summary, "host"), "refs_per_cpu_second",
-				    json_real(rate));
+		if (!run_is_live(run))
+			json_object_set_new(json_object_get(summary, "host"), "refs_per_cpu_second",
+					    json_real(rate));
 		json_object_update(summary, (json_t *)told);
 		json_dumpf(summary, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
-		print_table(summary, rate);
+		if (run_is_live(run))
+			print_live_table(summary);
+		else
+			print_table(summary, rate);
 		expect_print(told, "");
 	}
 }
@@ -177,7 +206,10 @@ static int go(struct run *run, const struct run_args *a, struct expecting *expec
 	struct progress progress;
 	json_t *told = json_object();
 
-	progress_start(&progress, "replay", "records");
+	if (run_is_live(run))
+		progress_start(&progress, "live", "s");
+	else
+		progress_start(&progress, "replay", "records");
 	int rc = run_go(run, progress.on ? show_progress : NULL, &progress, err);
 	progress_end(&progress);
 	if (rc == 0 && a->dir)
@@ -205,7 +237,7 @@ static int run_job(struct job *job, const struct run_args *a, size_t *missed, st
 	int rc = run_open(job, &run, err);
 	if (rc)
 		return rc;
-	rc = expecting_open(job, run_host(run), &expecting, err);
+	rc = expecting_open(job, run_host(run), run_clock(run), &expecting, err);
 	if (rc == 0) {
 		rc = go(run, a, expecting, missed, err);
 		expecting_close(expecting);

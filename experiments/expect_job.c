@@ -71,6 +71,7 @@ struct one {
 
 struct expecting {
 	struct host *host;
+	struct clock *clock;
 	size_t n;
 	struct one one[];
 };
@@ -150,8 +151,8 @@ static int check(const struct job *job, const struct host *host, const char *tit
 	return 0;
 }
 
-int expecting_open(const struct job *job, struct host *host, struct expecting **out,
-		   struct err *err)
+int expecting_open(const struct job *job, struct host *host, struct clock *clock,
+		   struct expecting **out, struct err *err)
 {
 	size_t n = job_count(job, &expect_section);
 	int rc = 0;
@@ -163,12 +164,13 @@ int expecting_open(const struct job *job, struct host *host, struct expecting **
 	if (!e)
 		return err_run(err, ENOMEM, "no memory for expectations");
 	e->host = host;
+	e->clock = clock;
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		struct one *o = &e->one[e->n++];
 		*o = (struct one){job_titled(job, &expect_section, i), e, .value = (double)NAN};
 		timer_init(&o->timer, on_time, o);
 		rc = check(job, host, job_title(job, &expect_section, i), o->opts, err);
-		if (rc == 0 && o->opts->at && timer_add(&host->clock, &o->timer, o->opts->at))
+		if (rc == 0 && o->opts->at && timer_add(clock, &o->timer, o->opts->at))
 			rc = err_run(err, ENOMEM, "no memory for expectations");
 	}
 	if (rc) {
@@ -219,6 +221,6 @@ void expecting_tell(const struct expecting *e, const json_t *summary, json_t *to
 void expecting_close(struct expecting *e)
 {
 	for (size_t i = 0; e && i < e->n; i++)
-		timer_cancel(&e->host->clock, &e->one[i].timer);
+		timer_cancel(e->clock, &e->one[i].timer);
 	free(e);
 }

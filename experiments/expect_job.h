@@ -21,9 +21,9 @@ extern const struct policy *const relations[];
 
 struct expecting;
 
-/* Sets its timers in the host. The job and the host outlive it. *out is NULL if there is none. */
-MUST_CHECK int expecting_open(const struct job *job, struct host *host, struct expecting **out,
-			      struct err *err);
+/* Sets its timers in the clock. Job, host and clock outlive it. *out is NULL if there is none. */
+MUST_CHECK int expecting_open(const struct job *job, struct host *host, struct clock *clock,
+			      struct expecting **out, struct err *err);
 
 /* After the run: judges all of them into told, those of the end by the run's summary. */
 void expecting_tell(const struct expecting *e, const json_t *summary, json_t *told);

@@ -5,6 +5,7 @@
 #include "experiments/expect_job.h"
 #include "experiments/sections.h"
 #include "experiments/timeline.h"
+#include "live/live.h"
 #include "pmap/ioremap.h"
 #include "pmap/mmu.h"
 #include "sharing/sharing.h"
@@ -17,12 +18,25 @@
 
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	&host_section,	  &cost_section,     &io_section,
-	&reclaim_section, &tax_section,	     &sample_section,
-	&share_section,	  &balloon_section,  &swap_section,
-	&mmu_section,	  &run_section,	     &gen_section,
-	&guest_section,	  &workload_section, &vm_section,
-	&at_section,	  &expect_section,   NULL,
+	&host_section,
+	&cost_section,
+	&io_section,
+	&reclaim_section,
+	&tax_section,
+	&sample_section,
+	&share_section,
+	&balloon_section,
+	&swap_section,
+	&mmu_section,
+	&run_section,
+	&live_section,
+	&gen_section,
+	&guest_section,
+	&workload_section,
+	&vm_section,
+	&at_section,
+	&expect_section,
+	NULL,
 };
 
 const struct kind kinds[] = {
@@ -43,5 +57,7 @@ const struct kind kinds[] = {
 	{"law", "laws of generated references (gen.NAME.law, trace gen)", trace_laws},
 	{"os", "what a VM runs (vm.NAME.os)", guest_oses},
 	{"workload", "what a guest operating system does (workload.NAME.kind)", guest_loads},
+	{"live", "what kind of live guest a VM is (vm.NAME.live)", live_kinds},
+	{"accel", "how QEMU runs a live guest's code (vm.NAME.accel)", accel_kinds},
 	{NULL},
 };

@@ -327,9 +327,11 @@ void livehost_close(struct livehost *h)
 
 int livehost_run(struct livehost *h, struct err *err)
 {
+	const struct live_opts *opts = job_section(h->job, &live_section);
+	uint64_t end = opts->time ? os_mono_ns() + opts->time : UINT64_MAX;
 	int rc = 0;
 
-	while (rc == 0 && !h->stop)
+	while (rc == 0 && !h->stop && os_mono_ns() < end)
 		rc = live_turn(h->parts.live, SECOND, err);
 	return rc ? rc : liveparts_end(&h->parts, err);
 }

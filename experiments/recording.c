@@ -30,6 +30,7 @@ struct column {
 
 struct recording {
 	struct host *host;
+	struct clock *clock; /* the host's, or another: then times are its */
 	struct timer timer;
 	uint64_t sample_ns, last_row_ns;
 	bool automatic;	       /* sample_ns doubles */
@@ -116,6 +117,12 @@ static int make_room(struct recording *r)
 	r->row = grown;
 	r->room = room;
 	return 0;
+}
+
+/* A time of the host's, in that of the recording. */
+static uint64_t time_of(const struct recording *r, uint64_t time_ns)
+{
+	return r->clock == &r->host->clock ? time_ns : r->clock->now_ns;
 }
 
 /* Values are copied as they are: most rows of most runs are never written as text. */
@@ -209,23 +216,25 @@ static void event(void *ctx, uint64_t time_ns, const struct vm *vm, const char *
 		what = "not recorded";
 		reason = "there are too many events; this is the last one told";
 	}
-	put_time(r->events.out, time_ns);
+	put_time(r->events.out, time_of(r, time_ns));
 	fprintf(r->events.out, ",%s,%s,", vm ? vm->name : "", what);
 	put_field(r->events.out, reason);
 	fputc('\n', r->events.out);
 }
 
-int recording_new(struct host *host, uint64_t sample_ns, struct recording **out, struct err *err)
+int recording_new(struct host *host, struct clock *clock, uint64_t sample_ns,
+		  struct recording **out, struct err *err)
 {
 	struct recording *r = calloc(1, sizeof *r);
 
 	if (!r)
 		return err_run(err, ENOMEM, "no memory for results");
 	r->host = host;
+	r->clock = clock;
 	r->automatic = sample_ns == 0;
 	r->sample_ns = sample_ns ? sample_ns : FIRST_AUTO_NS;
 	timer_init(&r->timer, row_due, r);
-	if (table_open(&r->events) || timer_add(&host->clock, &r->timer, 0)) {
+	if (table_open(&r->events) || timer_add(clock, &r->timer, 0)) {
 		recording_free(r);
 		return err_run(err, ENOMEM, "no memory for results");
 	}
@@ -241,7 +250,7 @@ void recording_free(struct recording *r)
 	if (!r)
 		return;
 	r->host->on_event = NULL;
-	timer_cancel(&r->host->clock, &r->timer);
+	timer_cancel(r->clock, &r->timer);
 	for (size_t i = 0; i < r->rows; i++)
 		free(r->row[i]);
 	free(r->row);
@@ -252,9 +261,12 @@ void recording_free(struct recording *r)
 
 int recording_finish(struct recording *r, struct err *err)
 {
-	timer_cancel(&r->host->clock, &r->timer);
-	if (r->rows == 0 || r->last_row_ns != r->host->stats.time_ns)
-		add_row(r, r->host->stats.time_ns);
+	uint64_t end = time_of(r, r->host->stats.time_ns);
+
+	timer_cancel(r->clock, &r->timer);
+	r->host->on_event = NULL;
+	if (r->rows == 0 || r->last_row_ns != end)
+		add_row(r, end);
 	if (fflush(r->events.out))
 		err_run(&r->err, ENOMEM, "no memory for results");
 	if (!r->err.exit_code)

@@ -3,7 +3,8 @@
  *
  * series.csv has a row per sample of virtual time with every statistic that
  * its table marks for series; events.csv what happened, when, to whom and why;
- * both are gathered in memory and written at the end. Nothing here depends on the machine's speed.
+ * both are gathered in memory and written at the end. Nothing here
+ * depends on the machine's speed, but for a live run, whose times are real.
  */
 #ifndef BALLAST_EXPERIMENTS_RECORDING_H
 #define BALLAST_EXPERIMENTS_RECORDING_H
@@ -15,11 +16,12 @@
 struct recording;
 
 /*
- * Hooks itself into the host's clock and events. sample_ns is the time between
+ * Hooks itself into the host's events, and into the clock whose times it tells: the
+ * host's, or that of a live run. sample_ns is the time between
  * rows; 0 chooses one that leaves 500 to 1000 rows, however long the run.
  */
-MUST_CHECK int recording_new(struct host *host, uint64_t sample_ns, struct recording **recording,
-			     struct err *err);
+MUST_CHECK int recording_new(struct host *host, struct clock *clock, uint64_t sample_ns,
+			     struct recording **recording, struct err *err);
 void recording_free(struct recording *recording);
 
 /* Adds the last row; an error that came up on the way comes out here. */

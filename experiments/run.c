@@ -3,9 +3,11 @@
 #include "experiments/ballooning.h"
 #include "experiments/provenance.h"
 #include "experiments/recording.h"
+#include "experiments/run_live.h"
 #include "pmap/ioremap.h"
 #include "experiments/timeline.h"
 #include "experiments/translating.h"
+#include "experiments/vm_live.h"
 #include "experiments/vm_os.h"
 #include "experiments/vm_source.h"
 #include "tax/tax.h"
@@ -18,6 +20,7 @@ struct run {
 	struct job *job;
 	const struct run_opts *opts;
 	struct host *host;
+	struct run_live *live;	       /* instead of all parts, where the VMs are live guests */
 	struct sharing *sharing;       /* NULL: share.scan = none */
 	struct swap *swap;	       /* NULL: not among host.reclaimers */
 	struct ballooning *ballooning; /* NULL: nor is the balloon */
@@ -246,7 +249,28 @@ static int build(struct run *run, struct err *err)
 		if (!timeline_adds(run->timeline, i))
 			rc = add_vm(run, i, &run->vm[i], err);
 	}
-	return rc ? rc : timeline_start(run->timeline, run->host, run->vm, add_vm, run, err);
+	return rc ? rc
+		  : timeline_start(run->timeline, run->host, &run->host->clock, run->vm, add_vm,
+				   NULL, run, err);
+}
+
+#define LIVE_SAMPLE_NS UINT64_C(1000000000)
+
+static int build_live(struct run *run, struct err *err)
+{
+	int rc = run_live_open(run->job, &run->live, err);
+
+	if (rc == 0)
+		run->host = run_live_host(run->live);
+	return rc;
+}
+
+static int record(struct run *run, struct err *err)
+{
+	uint64_t sample = run->opts->sample;
+
+	return recording_new(run->host, run_clock(run),
+			     sample || !run->live ? sample : LIVE_SAMPLE_NS, &run->recording, err);
 }
 
 int run_open(struct job *job, struct run **out, struct err *err)
@@ -257,9 +281,11 @@ int run_open(struct job *job, struct run **out, struct err *err)
 		return err_run(err, ENOMEM, "no memory for a run");
 	run->job = job;
 	run->opts = job_section(job, &run_section);
-	int rc = build(run, err);
+	int rc = vm_live_check(job, err);
 	if (rc == 0)
-		rc = recording_new(run->host, run->opts->sample, &run->recording, err);
+		rc = job_is_live(job) ? build_live(run, err) : build(run, err);
+	if (rc == 0)
+		rc = record(run, err);
 	if (rc == 0)
 		host_plan(run->host, "start");
 	if (rc) {
@@ -280,7 +306,10 @@ void run_close(struct run *run)
 	for (size_t i = 0; run->source && i < run->vms; i++)
 		source_close(run->source[i]);
 	ballooning_free(run->ballooning);
-	host_free(run->host);
+	if (run->live)
+		run_live_close(run->live);
+	else
+		host_free(run->host);
 	oracle_free(run->oracle);
 	free(run->pages);
 	free(run->source);
@@ -368,18 +397,26 @@ static json_t *summarize(const struct run *run)
 	return json_pack("{s:o, s:o}", "host", host, "vm", vms);
 }
 
-int run_go(struct run *run, progress_fn *progress, void *arg, struct err *err)
+/* Drives the guests, and closes the timeline. */
+static int drive(struct run *run, progress_fn *progress, void *arg, struct err *err)
 {
+	if (run->live)
+		return run_live_go(run->live, progress, arg, err);
 	run->progress = progress;
 	run->progress_arg = arg;
 	if (progress) {
 		run->host->on_step = on_step;
 		run->host->step_ctx = run;
 	}
+	return host_run(run->host, err);
+}
+
+int run_go(struct run *run, progress_fn *progress, void *arg, struct err *err)
+{
 	uint64_t start = os_cpu_ns();
-	int rc = host_run(run->host, err);
+	int rc = drive(run, progress, arg, err);
 	run->cpu_ns = os_cpu_ns() - start;
-	int timeline = timeline_finish(run->timeline, err);
+	int timeline = run->timeline ? timeline_finish(run->timeline, err) : 0;
 	rc = timeline ? timeline : rc;
 	if (timeline == 0 &&
 	    (rc == 0 || run->host->stop)) { /* stopped: the recording may say why */
@@ -390,6 +427,8 @@ int run_go(struct run *run, progress_fn *progress, void *arg, struct err *err)
 		rc = err_run(err, ENOMEM, "no memory for results");
 	if (rc == 0 && run->oracle) /* its touches are no part of the results */
 		rc = check_contents(run, err);
+	if (rc == 0 && run->live)
+		rc = run_live_end(run->live, run->summary, err);
 	for (size_t i = 0; i < run->host->vms && !run->failed.exit_code; i++) {
 		if (run->host->vm[i]->state != VM_FAILED)
 			continue;
@@ -401,7 +440,19 @@ int run_go(struct run *run, progress_fn *progress, void *arg, struct err *err)
 
 const struct err *run_failed(const struct run *run)
 {
+	if (run->live && run_live_failed(run->live))
+		return run_live_failed(run->live);
 	return run->failed.exit_code ? &run->failed : NULL;
+}
+
+struct clock *run_clock(struct run *run)
+{
+	return run->live ? run_live_clock(run->live) : &run->host->clock;
+}
+
+bool run_is_live(const struct run *run)
+{
+	return run->live != NULL;
 }
 
 struct host *run_host(struct run *run)
@@ -438,12 +489,16 @@ int run_write(const struct run *run, const char *dir, struct err *err)
 
 	if (!provenance)
 		return -EIO;
+	if (run->live)
+		run_live_tell(run->live, provenance);
 	int rc = write_json(&set, "run.json", provenance, err);
 	json_decref(provenance);
 	if (rc == 0)
 		rc = write_json(&set, "summary.json", run->summary, err);
 	if (rc == 0)
 		rc = recording_write(run->recording, &set, err);
+	if (rc == 0 && run->live)
+		rc = run_live_logs(run->live, dir, err);
 	if (rc == 0)
 		return outset_commit(&set, err);
 	outset_abort(&set);

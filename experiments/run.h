@@ -3,8 +3,9 @@
  *
  * The one place that knows every part: it opens machine, pmap, sharing and
  * swap, finds each VM's source of references, and resolves the sizes that a job
- * leaves out. What it writes (summary, series, events, resolved job) depends on job,
- * seed and version alone; figures of speed are printed and never written.
+ * leaves out. A job of live guests it hands on to experiments/run_live.h. What it writes (summary,
+ * series, events, resolved job) depends on job, seed and version alone; figures of speed are
+ * printed and never written.
  */
 #ifndef BALLAST_EXPERIMENTS_RUN_H
 #define BALLAST_EXPERIMENTS_RUN_H
@@ -33,6 +34,11 @@ MUST_CHECK int run_go(struct run *run, progress_fn *progress, void *arg, struct 
 const struct err *run_failed(const struct run *run);
 
 struct host *run_host(struct run *run);
+
+/* The clock that times of the job mean: the host's, or the real one of live guests. */
+struct clock *run_clock(struct run *run);
+
+bool run_is_live(const struct run *run);
 
 /* CPU time of run_go() in ns, decoding included. */
 uint64_t run_cpu_ns(const struct run *run);

@@ -1,5 +1,7 @@
 #include "experiments/sections.h"
 
+#include "experiments/vm_live.h"
+
 #include "pmap/mmu.h"
 #include "traces/guest.h"
 
@@ -45,6 +47,26 @@ static const struct opt vm_options[] = {
 	 "the guest operating system; none: the VM is a trace of references"},
 	{"workload", OPT_LIST, VM(workload), NULL, 0, 0, NULL,
 	 "for a VM with an os: the names of workload sections, all at once"},
+	{"live", OPT_CHOICE, VM(live), "none", 0, 0, live_kinds,
+	 "instead of a trace: a live guest of this kind"},
+	{"start", OPT_TIME, VM(start), "0", 0, 0, NULL,
+	 "for a live guest: when it is started; until then it is not there"},
+	{"program", OPT_STRING, VM(program), NULL, 0, 0, NULL,
+	 "for live = process: the command, which maps $BALLAST_RAM as its memory; a name without a "
+	 "'/' is one of ours or in $PATH"},
+	{"run", OPT_STRING, VM(run), NULL, 0, 0, NULL,
+	 "for live = linux: the shell command to run in it; the guest ends with it"},
+	{"smp", OPT_INT, VM(smp), "1", 1, 64, NULL, "for live = linux: virtual CPUs"},
+	{"accel", OPT_CHOICE, VM(accel), "auto", 0, 0, accel_kinds,
+	 "for live = linux: how QEMU runs its code"},
+	{"kernel", OPT_PATH, VM(kernel), NULL, 0, 0, NULL,
+	 "for live = linux: another kernel than this machine's newest"},
+	{"initrd", OPT_PATH, VM(initrd), NULL, 0, 0, NULL,
+	 "for live = linux: another initramfs than ours"},
+	{"append", OPT_STRING, VM(append), NULL, 0, 0, NULL,
+	 "for live = linux: more of the kernel's command line"},
+	{"disk", OPT_PATH, VM(disk), NULL, 0, 0, NULL,
+	 "for live = linux: a raw disk image, as /dev/vda"},
 	{NULL},
 };
 

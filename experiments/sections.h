@@ -25,6 +25,13 @@ struct vm_opts {
 	int64_t shares;
 	const struct policy *os;
 	char **workload; /* sections, for a VM with an os */
+	/* A live guest; experiments/vm_live.h says what goes with what. */
+	const struct policy *live;  /* of live_kinds[] */
+	const struct policy *accel; /* of accel_kinds[] */
+	char *program;		    /* of a process: words */
+	char *run, *kernel, *initrd, *disk, *append;
+	int64_t smp;
+	uint64_t start; /* ns */
 };
 
 /* run { } */
@@ -35,6 +42,8 @@ struct run_opts {
 };
 
 extern const struct opt_section vm_section, run_section;
+extern const struct policy *const live_kinds[];	 /* none, linux, process */
+extern const struct policy *const accel_kinds[]; /* auto, kvm, tcg */
 
 /* A pipe or standard input: what was read of it is gone. */
 bool trace_reads_once(const char *path);

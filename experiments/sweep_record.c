@@ -28,7 +28,7 @@ static json_t *summed_up(struct run *run, const struct expecting *expecting)
 static int go(struct run *run, const struct job *job, struct record *r, struct err *err)
 {
 	struct expecting *expecting;
-	int rc = expecting_open(job, run_host(run), &expecting, err);
+	int rc = expecting_open(job, run_host(run), run_clock(run), &expecting, err);
 
 	if (rc)
 		return rc;

@@ -1,5 +1,7 @@
 #include "experiments/terms.h"
 
+#include "experiments/vm_live.h"
+
 #include "core/parse.h"
 #include "core/reclaim.h"
 #include "tax/alloc.h"
@@ -58,9 +60,9 @@ int terms_of(const struct job *job, size_t i, uint32_t pages, struct terms *t, s
 			     job_gives(job, opts, "max") ? "max" : "memory", max, err);
 	t->promise.min = opts->min >> PAGE_SHIFT;
 	t->promise.max = max >> PAGE_SHIFT;
-	t->promise.overhead = job_gives(job, opts, "overhead") ? opts->overhead >> PAGE_SHIFT
-			      : have_states(job)	       ? OVERHEAD_PAGES
-							       : 0;
+	t->promise.overhead = job_gives(job, opts, "overhead")	      ? opts->overhead >> PAGE_SHIFT
+			      : have_states(job) && !vm_is_live(opts) ? OVERHEAD_PAGES
+								      : 0;
 	t->shares = job_gives(job, opts, "shares") ? (uint32_t)opts->shares : default_shares(pages);
 	return 0;
 }

@@ -43,8 +43,10 @@ struct timeline {
 	struct entry *entry;	/* [n] by time */
 	size_t n, next;
 	struct host *host;
+	struct clock *clock;
 	struct vm **vm; /* [vms] */
 	timeline_add_fn *add;
+	timeline_remove_fn *remove;
 	void *ctx;
 	struct timer timer;
 	struct err err;
@@ -318,7 +320,7 @@ void timeline_free(struct timeline *t)
 	if (!t)
 		return;
 	if (t->host)
-		timer_cancel(&t->host->clock, &t->timer);
+		timer_cancel(t->clock, &t->timer);
 	job_free(t->now);
 	free(t->terms);
 	free(t->present);
@@ -346,7 +348,11 @@ static void apply_removes(struct timeline *t, const struct entry *e)
 	snprintf(reason, sizeof reason, "at %s", e->title);
 	for (char **name = e->opts->remove; name && *name; name++) {
 		size_t vm;
-		if (find_vm(t, *name, &vm, NULL) == 0 && t->vm[vm])
+		if (find_vm(t, *name, &vm, NULL) || !t->vm[vm])
+			continue;
+		if (t->remove)
+			t->remove(t->ctx, vm, reason);
+		else
 			vm_retire(t->vm[vm], reason);
 	}
 }
@@ -400,17 +406,19 @@ static void entry_due(struct clock *clk, struct timer *timer, void *arg)
 	t->host->stop |= rc != 0;
 }
 
-int timeline_start(struct timeline *t, struct host *host, struct vm **vm, timeline_add_fn *add,
-		   void *ctx, struct err *err)
+int timeline_start(struct timeline *t, struct host *host, struct clock *clock, struct vm **vm,
+		   timeline_add_fn *add, timeline_remove_fn *remove, void *ctx, struct err *err)
 {
 	t->host = host;
+	t->clock = clock;
 	t->vm = vm;
 	t->add = add;
+	t->remove = remove;
 	t->ctx = ctx;
 	for (size_t i = 0; i < t->vms; i++)
 		host->arrivals += t->adds[i];
 	timer_init(&t->timer, entry_due, t);
-	if (t->n && timer_add(&host->clock, &t->timer, t->entry[0].at_ns))
+	if (t->n && timer_add(clock, &t->timer, t->entry[0].at_ns))
 		return err_run(err, ENOMEM, "no memory for a timer");
 	return 0;
 }

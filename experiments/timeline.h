@@ -44,12 +44,16 @@ const struct terms *timeline_terms(const struct timeline *timeline, size_t i);
 /* Brings the i-th VM of the job into the host. */
 typedef int timeline_add_fn(void *ctx, size_t i, struct vm **vm, struct err *err);
 
+/* Takes away a VM that is there, or NULL: by vm_retire(), at once. */
+typedef void timeline_remove_fn(void *ctx, size_t i, const char *reason);
+
 /*
- * Arms the host's clock. vm[i] is the i-th VM of the job, or NULL while it is to
- * come; the timeline fills it in.
+ * Arms that clock, the host's or that of a live run. vm[i] is the i-th VM of the job, or NULL while
+ * it is to come; the timeline fills it in.
  */
-MUST_CHECK int timeline_start(struct timeline *timeline, struct host *host, struct vm **vm,
-			      timeline_add_fn *add, void *ctx, struct err *err);
+MUST_CHECK int timeline_start(struct timeline *timeline, struct host *host, struct clock *clock,
+			      struct vm **vm, timeline_add_fn *add, timeline_remove_fn *remove,
+			      void *ctx, struct err *err);
 
 /* After the run: the error that stopped it, if it was the timeline's; tells what was not reached.
  */

@@ -29,7 +29,7 @@ static void take_row(struct clock *clk, struct timer *timer, void *arg)
 static int drive(struct run *run, const struct watch *watch, struct err *err)
 {
 	struct watching w = {.watch = watch, .host = run_host(run)};
-	struct clock *clk = &w.host->clock;
+	struct clock *clk = run_clock(run);
 
 	timer_init(&w.timer, take_row, &w);
 	if (watch->rows && timer_add(clk, &w.timer, watch->first_ns))

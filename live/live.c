@@ -23,6 +23,8 @@ static const struct opt live_options[] = {
 	 "pages of its aligned neighbourhood that a first touch maps, where memory is not short"},
 	{"orphan", OPT_TIME, LIVE(orphan), "30s", 0, 1e13, NULL,
 	 "how long guests wait for a host that has died, before they are ended; whole seconds"},
+	{"time", OPT_TIME, LIVE(time), "0", 0, 1e16, NULL,
+	 "how long it runs; 0: a job until its guests have ended, a host until it is stopped"},
 	{NULL},
 };
 

@@ -26,6 +26,7 @@
 struct live_opts {
 	int64_t fault_around; /* pages mapped at a first touch */
 	uint64_t orphan;      /* ns that a guest waits for a manager that is gone */
+	uint64_t time;	      /* ns after which whoever runs the host ends it; 0: never */
 };
 
 extern const struct opt_section live_section;

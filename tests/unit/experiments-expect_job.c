@@ -35,7 +35,7 @@ static json_t *told_of(const char *text, struct err *err)
 	json_t *told = NULL;
 
 	CU_ASSERT_EQUAL_FATAL(run_open(job, &run, err), 0);
-	if (expecting_open(job, run_host(run), &expecting, err) == 0) {
+	if (expecting_open(job, run_host(run), run_clock(run), &expecting, err) == 0) {
 		told = json_object();
 		CU_ASSERT_EQUAL(run_go(run, NULL, NULL, err), 0);
 		json_t *summary = run_summary(run);

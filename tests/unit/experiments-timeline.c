@@ -74,7 +74,9 @@ static void start(struct scene *s)
 		CU_ASSERT_EQUAL(add(s, i, &s->vm[i], &err), 0);
 		terms_give(timeline_terms(s->timeline, i), s->vm[i]);
 	}
-	CU_ASSERT_EQUAL(timeline_start(s->timeline, s->t.host, s->vm, add, s, &err), 0);
+	CU_ASSERT_EQUAL(timeline_start(s->timeline, s->t.host, &s->t.host->clock, s->vm, add, NULL,
+				       s, &err),
+			0);
 }
 
 static void close_scene(struct scene *s)
