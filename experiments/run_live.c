@@ -7,6 +7,7 @@
 #include "experiments/terms.h"
 #include "experiments/timeline.h"
 #include "experiments/vm_live.h"
+#include "live/channel.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -99,7 +100,7 @@ static int size_vms(struct run_live *run, struct err *err)
 		const struct vm_opts *opts = job_titled(run->job, &vm_section, i);
 		uint64_t pages = opts->memory >> PAGE_SHIFT;
 		run->guest[i] = (struct member){.run = run, .i = i};
-		run->guest[i].launch = (struct launch){.ram_fd = -1, .out = -1};
+		run->guest[i].launch = (struct launch){.ram_fd = -1, .out = -1, .device = -1};
 		run->guest[i].launch.command.initrd_fd = -1;
 		run->guest[i].meter.console.fd = -1;
 		if (pages >= INT32_MAX)
@@ -164,6 +165,27 @@ static void log_of(const struct run_live *run, const struct member *g, char *pat
 	snprintf(path, size, "%s/%s.log", run->folder, g->proc.name);
 }
 
+/* Its way to the host's balloon, as its section says. */
+static int open_balloon(struct run_live *run, struct member *g, struct err *err)
+{
+	const struct vm_opts *opts = job_titled(run->job, &vm_section, g->i);
+	struct balloon *balloon = run->parts.balloon;
+	uint32_t first, pages;
+
+	if (!balloon)
+		return 0;
+	if (!opts->balloon || opts->balloon_cap > 0)
+		balloon_cap(balloon, g->live->vm, opts->balloon ? opts->balloon_cap : 0);
+	if (!opts->balloon)
+		return 0;
+	int rc = channel_open(g->live, g->proc.linux_guest ? CHANNEL_QEMU : CHANNEL_PROCESS, err);
+	if (rc == 0) {
+		qemu_hole(g->proc.linux_guest ? g->proc.memory : 0, &first, &pages);
+		channel_hole(g->live, first, pages);
+	}
+	return rc;
+}
+
 /* The VM is there, and its guest is expected. */
 static int come(struct run_live *run, size_t i, struct vm **vm, struct err *err)
 {
@@ -177,7 +199,8 @@ static int come(struct run_live *run, size_t i, struct vm **vm, struct err *err)
 	*vm = g->live->vm;
 	live_claim(g->live, t->promise.min, t->promise.max, t->shares);
 	meter_bind(&g->meter, g->live);
-	return group ? sharing_group(run->parts.sharing, *vm, group, err) : 0;
+	rc = group ? sharing_group(run->parts.sharing, *vm, group, err) : 0;
+	return rc ? rc : open_balloon(run, g, err);
 }
 
 static int launch(struct member *g, struct err *err)
@@ -186,7 +209,14 @@ static int launch(struct member *g, struct err *err)
 
 	log_of(g->run, g, path, sizeof path);
 	snprintf(g->launch.agents, sizeof g->launch.agents, "%s/agents", g->run->folder);
-	int rc = launch_log(&g->launch, path, err);
+	int end, rc = launch_log(&g->launch, path, err);
+	if (rc == 0 && g->live->channel && g->proc.linux_guest) {
+		rc = launch_device(&g->launch, &end);
+		rc = rc ? rc : channel_greet(g->live->channel, end);
+		if (rc)
+			err_run(err, -rc, "vm %s: no balloon device: %s", g->proc.name,
+				strerror(-rc));
+	}
 	if (rc == 0)
 		rc = launch_go(&g->proc, &g->launch, &g->pid, err);
 	g->since_ns = os_mono_ns();

@@ -32,9 +32,9 @@ bool job_is_live(const struct job *job)
 
 /* What goes with which kinds. */
 
-static const char *const for_traces[] = {"trace",	  "format",	 "trace_vm", "gen",
-					 "translation",	  "large_pages", "balloon",  "balloon_cap",
-					 "balloon_start", "overhead",	 "os",	     "workload"};
+static const char *const for_traces[] = {"trace",	"format",      "trace_vm",	"gen",
+					 "translation", "large_pages", "balloon_start", "overhead",
+					 "os",		"workload"};
 static const char *const for_linux[] = {"run",	  "smp",    "accel", "kernel",
 					"initrd", "append", "disk"};
 static const char *const for_processes[] = {"program"};
@@ -178,6 +178,7 @@ int vm_live_guest(const struct job *job, size_t i, struct guestproc *g, struct w
 		.group = opts->share_group,
 		.memory = opts->memory,
 		.dies_with_us = true,
+		.no_balloon = !opts->balloon,
 		.linux_guest = opts->live == &live_linux,
 		.qemu =
 			{
