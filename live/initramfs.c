@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 static void pad(FILE *out, size_t written)
 {
@@ -65,6 +66,23 @@ int initramfs_file(struct initramfs *i, const char *name, mode_t mode, const cha
 		os_unmap(data, size);
 	}
 	return rc ? err_run(err, -rc, "%s: %s", path, strerror(-rc)) : 0;
+}
+
+int initramfs_module(struct initramfs *i, const char *folder, const char *module, struct err *err)
+{
+	static const char *const forms[] = {".ko", ".ko.xz", ".ko.gz", ".ko.zst"};
+	const char *base = strrchr(module, '/');
+	char path[512], name[120];
+
+	for (size_t k = 0; k < ARRAY_LEN(forms); k++) {
+		snprintf(path, sizeof path, "%s/%s%s", folder, module, forms[k]);
+		if (access(path, R_OK))
+			continue;
+		snprintf(name, sizeof name, "lib/modules/%05u-%.80s%s", i->inode,
+			 base ? base + 1 : module, forms[k]);
+		return initramfs_file(i, name, 0644, path, err);
+	}
+	return 0;
 }
 
 int initramfs_end(struct initramfs *i)

@@ -25,6 +25,16 @@ MUST_CHECK int initramfs_console(struct initramfs *i); /* dev/console */
 MUST_CHECK int initramfs_file(struct initramfs *i, const char *name, mode_t mode, const char *path,
 			      struct err *err);
 
+/*
+ * Adds a kernel module, "drivers/block/virtio_blk" below a folder like
+ * /lib/modules/VERSION/kernel, compressed or not, to lib/modules/ (which the
+ * caller has made), under a name that sorts in the order of the calls. A kernel
+ * that has no such module has it built in, or the guest will miss what it does:
+ * that is no error.
+ */
+MUST_CHECK int initramfs_module(struct initramfs *i, const char *folder, const char *module,
+				struct err *err);
+
 MUST_CHECK int initramfs_end(struct initramfs *i); /* the caller closes the stream */
 
 #endif

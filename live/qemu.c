@@ -25,23 +25,26 @@
 /* A guest that clears each page that its balloon takes would have it faulted in first. */
 #define NO_INIT_ON_ALLOC " init_on_alloc=0"
 
-static const char init_text[] = "#!/bin/busybox sh\n"
-				"/bin/busybox --install -s /bin\n"
-				"export PATH=/bin\n"
-				"mount -t proc proc /proc\n"
-				"mount -t sysfs sys /sys\n"
-				"mount -t devtmpfs dev /dev\n"
-				"mount -t tmpfs -o size=100%% mem /mem\n"
-				"balloon=/ballast_balloon.ko\n"
-				"if grep -q 0x1110 /sys/bus/pci/devices/*/device; then\n"
-				"[ -e $balloon ] && insmod $balloon || "
-				"echo \"ballast: no balloon: no module for $(uname -r): "
-				"'ballast module build --kernel $(uname -r)' makes one\"\n"
-				"fi\n"
-				"echo " SIGN "\n"
-				"%s\n"
-				"echo \"ballast: the guest has ended with status $?\"\n"
-				"poweroff -f\n";
+static const char init_text[] =
+	"#!/bin/busybox sh\n"
+	"/bin/busybox --install -s /bin\n"
+	"export PATH=/bin\n"
+	"mount -t proc proc /proc\n"
+	"mount -t sysfs sys /sys\n"
+	"mount -t devtmpfs dev /dev\n"
+	"mount -t tmpfs -o size=100%% mem /mem\n"
+	"balloon=/ballast_balloon.ko\n"
+	"if grep -q 0x1110 /sys/bus/pci/devices/*/device; then\n"
+	"[ -e $balloon ] && insmod $balloon || "
+	"echo \"ballast: no balloon: no module for $(uname -r): "
+	"'ballast module build --kernel $(uname -r)' makes one\"\n"
+	"fi\n"
+	"ifconfig lo 127.0.0.1 up\n"
+	"for m in /lib/modules/*.ko*; do [ -e \"$m\" ] && insmod \"$m\"; done\n"
+	"echo " SIGN "\n"
+	"%s\n"
+	"echo \"ballast: the guest has ended with status $?\"\n"
+	"poweroff -f\n";
 
 static PRINTF_LIKE(2, 3) int add(struct qemu_command *c, const char *fmt, ...)
 {
@@ -146,9 +149,31 @@ static int add_programs(struct initramfs *i, const char *folder, struct err *err
 	return rc;
 }
 
-static int fill(struct initramfs *i, const struct qemu_opts *opts, struct err *err)
+/* The kernel's modules lie where its name says. What a disk needs, each behind what it uses. */
+static int add_drivers(struct initramfs *i, const char *kernel, struct err *err)
 {
-	static const char *const folders[] = {"bin", "dev", "proc", "sys", "mem", "tmp"};
+	static const char *const drivers[] = {
+		"virtio/virtio_ring",		"virtio/virtio",     "virtio/virtio_pci_legacy_dev",
+		"virtio/virtio_pci_modern_dev", "virtio/virtio_pci", "block/virtio_blk"};
+	const char *version = strstr(kernel, "vmlinuz-");
+	char folder[300], module[60];
+	int rc = 0;
+
+	if (!version)
+		return 0;
+	snprintf(folder, sizeof folder, "/lib/modules/%.200s/kernel", version + 8);
+	for (size_t k = 0; rc == 0 && k < ARRAY_LEN(drivers); k++) {
+		snprintf(module, sizeof module, "drivers/%s", drivers[k]);
+		rc = initramfs_module(i, folder, module, err);
+	}
+	return rc;
+}
+
+static int fill(struct initramfs *i, const struct qemu_opts *opts, const char *kernel,
+		struct err *err)
+{
+	static const char *const folders[] = {"bin", "dev",  "proc", "sys",	   "mem",
+					      "tmp", "disk", "lib",  "lib/modules"};
 	char *text = NULL;
 	int rc = 0;
 
@@ -169,12 +194,15 @@ static int fill(struct initramfs *i, const struct qemu_opts *opts, struct err *e
 		rc = add_programs(i, opts->programs, err);
 	if (rc == 0 && opts->module)
 		rc = initramfs_file(i, "ballast_balloon.ko", 0644, opts->module, err);
+	if (rc == 0 && opts->disk)
+		rc = add_drivers(i, kernel, err);
 	if (rc == 0 && initramfs_end(i))
 		rc = err_run(err, ENOMEM, "no room for an initramfs");
 	return rc;
 }
 
-static int make_initramfs(const struct qemu_opts *opts, int *fd, struct err *err)
+static int make_initramfs(const struct qemu_opts *opts, const char *kernel, int *fd,
+			  struct err *err)
 {
 	struct initramfs i = {0};
 
@@ -187,7 +215,7 @@ static int make_initramfs(const struct qemu_opts *opts, int *fd, struct err *err
 	i.out = copy < 0 ? NULL : fdopen(copy, "w");
 	if (!i.out)
 		return err_run(err, errno, "no initramfs: %s", strerror(errno));
-	int rc = fill(&i, opts, err);
+	int rc = fill(&i, opts, kernel, err);
 	if (fclose(i.out) && rc == 0)
 		rc = err_run(err, errno, "no initramfs: %s", strerror(errno));
 	return rc;
@@ -263,7 +291,7 @@ int qemu_command(const struct qemu_opts *opts, struct qemu_command *c, struct er
 	if (rc == 0 && opts->initrd)
 		rc = readable("initramfs", opts->initrd, err);
 	else if (rc == 0)
-		rc = make_initramfs(opts, &c->initrd_fd, err);
+		rc = make_initramfs(opts, kernel, &c->initrd_fd, err);
 	if (rc == 0 && (add_machine(c, opts) || add_contents(c, opts, kernel)))
 		rc = err_run(err, ENOMEM, "no memory for a command line");
 	if (rc)

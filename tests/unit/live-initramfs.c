@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The bytes that cpio(5) says, written down by hand. */
@@ -57,4 +58,43 @@ static void others_read_it(void)
 	unlink(path);
 }
 
-TESTS("live/initramfs", {"members", members}, {"read by cpio", others_read_it})
+/* Modules in the order of the calls, as they lie there; one that is built in is passed over. */
+static void modules(void)
+{
+	char folder[] = "/tmp/ballast-modules.XXXXXX", path[64], *text, *first, *second;
+	size_t size;
+	struct initramfs i = {.out = open_memstream(&text, &size)};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	static const char *const files[] = {"/a", "/a/last.ko", "/a/first.ko.xz"};
+	for (size_t k = 0; k < 3; k++) {
+		snprintf(path, sizeof path, "%s%s", folder, files[k]);
+		FILE *f = k ? fopen(path, "w") : NULL;
+		CU_ASSERT_TRUE_FATAL(k ? f != NULL : mkdir(path, 0700) == 0);
+		if (f) {
+			fputs(k == 1 ? "LAST" : "FIRST", f);
+			fclose(f);
+		}
+	}
+	CU_ASSERT_EQUAL(initramfs_folder(&i, "lib/modules"), 0);
+	CU_ASSERT_EQUAL(initramfs_module(&i, folder, "a/first", NULL), 0);
+	CU_ASSERT_EQUAL(initramfs_module(&i, folder, "a/built_in", NULL), 0);
+	CU_ASSERT_EQUAL(initramfs_module(&i, folder, "a/last", NULL), 0);
+	CU_ASSERT_EQUAL(initramfs_end(&i), 0);
+	fclose(i.out);
+	first = memmem(text, size, "lib/modules/00001-first.ko.xz\0FIRST", 35);
+	second = memmem(text, size, "lib/modules/00002-last.ko\0", 26);
+	CU_ASSERT_PTR_NOT_NULL(first);
+	CU_ASSERT_PTR_NOT_NULL(second);
+	CU_ASSERT_TRUE(first < second);
+	CU_ASSERT_PTR_NULL(memmem(text, size, "built_in", 8));
+	free(text);
+	for (size_t k = 3; k-- > 0;) {
+		snprintf(path, sizeof path, "%s%s", folder, files[k]);
+		remove(path);
+	}
+	rmdir(folder);
+}
+
+TESTS("live/initramfs", {"members", members}, {"read by cpio", others_read_it},
+      {"modules", modules})
