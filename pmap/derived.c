@@ -143,6 +143,7 @@ static void clear(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i
 		return;
 	t->word[i] = 0;
 	if (is_leaf(t)) {
+		t->version = ++d->versions;
 		node_remove(d, &d->leaves[t->ppn[i]], WHERE(table, i));
 		unload(d, mmu, table, i); /* while it can be found */
 		return;
@@ -186,6 +187,8 @@ static bool set_leaf(struct derived *d, struct mmu *mmu, uint32_t table, unsigne
 	if (!(t->word[i] & DW_P) && !node_add(d, &d->leaves[ppn], WHERE(table, i)))
 		return false;
 	bool less = t->word[i] & ~w & DW_W;
+	if (t->word[i] & DW_P && t->word[i] != w)
+		t->version = ++d->versions;
 	t->word[i] = w;
 	t->ppn[i] = ppn;
 	if (less)
@@ -262,6 +265,7 @@ static uint32_t new_table(struct derived *d)
 		n = d->tables++;
 	}
 	d->table[n] = t;
+	t->version = ++d->versions;
 	t->used = true;
 	d->live++;
 	return n;
@@ -411,6 +415,7 @@ void derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_wri
 			mmu->stats.zaps++;
 		} else if (*w & DW_W) {
 			*w &= ~DW_W;
+			d->table[where >> 9]->version = ++d->versions;
 			unload(d, mmu, where >> 9, where & (PT_WORDS - 1));
 		}
 	}
@@ -435,6 +440,12 @@ static uint32_t descend(const struct derived *d, const struct mmu *mmu, uint64_t
 	return table;
 }
 
+/* Whether the region's records go by the words of its table as they are. */
+static inline bool knows_table(const struct derived *d, const struct tlb_region *r)
+{
+	return r->derived_gen == d->gen && r->version == r->derived_table->version;
+}
+
 /* A splinter: leaves of its own for a large leaf of the guest. */
 static uint32_t new_splinter(struct derived *d, uint32_t base)
 {
@@ -449,8 +460,8 @@ static uint32_t new_splinter(struct derived *d, uint32_t base)
 }
 
 /* Makes the words on the way to a page that the guest maps by g, and its leaf. */
-static bool fill(struct derived *d, struct mmu *mmu, const struct pt_path *path, uint64_t vpn,
-		 unsigned view)
+static bool fill(struct derived *d, struct mmu *mmu, struct tlb_region *r,
+		 const struct pt_path *path, uint64_t vpn, unsigned view)
 {
 	make_room(d, mmu);
 	uint32_t table = derived_make(d, mmu, path->table[PT_LEVELS], PT_LEVELS, view);
@@ -470,7 +481,16 @@ static bool fill(struct derived *d, struct mmu *mmu, const struct pt_path *path,
 	}
 	gpte_t g = pt_read(&mmu->tables, (ppn_t){path->table[path->level]},
 			   pt_index(vpn, path->level));
-	return table && set_leaf(d, mmu, table, pt_index(vpn, 1), g, path->ppn);
+	if (!table)
+		return false;
+	/* The region's records know the table's words: of this one theirs will be filled anew. */
+	const struct dtable *t = d->table[table];
+	bool known = knows_table(d, r) && r->derived_table == t;
+	if (!set_leaf(d, mmu, table, pt_index(vpn, 1), g, path->ppn))
+		return false;
+	if (known)
+		r->version = t->version;
+	return true;
 }
 
 /* The processor found no word that allows the access: an exit. */
@@ -492,14 +512,14 @@ static int resolve(struct mmu *mmu, struct derived *d, struct tlb_region *r, uin
 	int rc = mmu_ensure(mmu, g.ppn, access, err);
 	if (rc)
 		return rc;
-	guest_mark(&g, write);
+	guest_mark(mmu, &g, write);
 	/* Data where a table was shadowed: it is no table any more. */
 	if (write && !d->direct && protected(d, g.ppn)) {
 		derived_drop_page(d, mmu, g.ppn);
 		derived_flush(d, mmu);
 	}
 	pt_walk(&mmu->tables, (uint32_t)mmu->root, vpn, write, mmu->user, &path);
-	if (!fill(d, mmu, &path, vpn, view))
+	if (!fill(d, mmu, r, &path, vpn, view))
 		return err_run(err, ENOMEM, "no memory for shadow tables");
 	if (!write || d->direct || !protected(d, g.ppn))
 		return 0;
@@ -521,13 +541,17 @@ int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint6
 	for (;;) {
 		unsigned level = 1, from = walk_from(mmu, r, vpn, 1);
 		if (unlikely(r->derived_gen != d->gen)) {
+			const unsigned rights = r->derived_rights;
 			r->derived = descend(d, mmu, vpn, view, &level, &r->derived_rights);
 			r->derived_gen = r->derived ? d->gen : 0;
+			if (r->derived_rights != rights)
+				tlb_forget(r);
 		}
 		mmu->stats.walk_refs += from >= level ? from - level + 1 : 0;
 		if (likely(r->derived_gen)) {
 			const struct dtable *t = d->table[r->derived];
-			r->derived_word = t->word;
+			r->derived_table = t;
+			tlb_see_version(r, t->version);
 			uint64_t w = t->word[i];
 			unsigned rights = (unsigned)(w >> DW_R_AT) & r->derived_rights;
 			walk_filled(mmu, r, vpn, from, 1);
@@ -538,6 +562,7 @@ int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint6
 				walk->rights = (uint8_t)(rights | (w & DW_HOSTW ? TLB_HOST_W : 0));
 				walk->dirty = w & DW_W;
 				walk->part = t->splinter;
+				walk->again = !t->splinter;
 				return 0;
 			}
 		}
@@ -545,6 +570,24 @@ int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint6
 		if (rc)
 			return rc == EMULATED ? 0 : rc;
 	}
+}
+
+static bool walk_again(struct mmu *mmu, void *tables, struct tlb_region *r,
+		       const struct tlb_rec *rec, uint64_t vpn)
+{
+	(void)rec;
+	if (unlikely(!knows_table(tables, r)))
+		return false;
+	const unsigned from = walk_from(mmu, r, vpn, 1);
+	mmu->stats.walk_refs += from;
+	walk_filled(mmu, r, vpn, from, 1);
+	return true;
+}
+
+bool derived_again(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
+		   enum access access)
+{
+	return mmu_again_by(mmu, mmu->state, r, rec, vpn, access, walk_again);
 }
 
 /* ---- audit ----------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ struct dtable {
 	uint64_t word[PT_WORDS]; /* MPN of a page, or number of a derived table */
 	uint32_t ppn[PT_WORDS];	 /* of leaves */
 	uint32_t page;		 /* whose words it is made from; of a splinter, its first page */
+	uint64_t version; /* of a last level: another whenever a word that was there changes */
 	uint8_t level, view;
 	bool splinter; /* 512 small leaves for one large one of the guest */
 	bool unsync;   /* the guest may write to the page, and has */
@@ -51,6 +52,7 @@ struct derived {
 	uint32_t oldest, newest;
 	uint32_t unsynced; /* tables */
 	uint64_t gen;	   /* grows when a word above the last level, or a table, goes */
+	uint64_t versions; /* of tables: the last that was given out */
 	bool loose;	   /* a TLB may hold what no path through the tables leads to */
 	/* direct: */
 	uint8_t *type;	    /* [pages] level of a table that is pinned, or 0 */
@@ -92,6 +94,10 @@ void derived_flush(struct derived *d, struct mmu *mmu);
 int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint64_t vpn,
 		 enum access access, struct mmu_walk *walk, struct mmu_fault *fault,
 		 struct err *err);
+
+/* What struct translation's again() does. */
+bool derived_again(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
+		   enum access access);
 
 size_t derived_audit(const struct derived *d, struct mmu *mmu, FILE *out);
 

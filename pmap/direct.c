@@ -55,7 +55,7 @@ static int direct_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 		guest_walk(mmu, r, vpn, false, &g);
 		if (g.why != PT_MAPPED) /* it was, a moment ago */
 			return err_run(err, EIO, "a table changed while it was walked");
-		walk->dirty &= guest_mark(&g, access == ACCESS_WRITE);
+		walk->dirty &= guest_mark(mmu, &g, access == ACCESS_WRITE);
 		walk->rights |= g.rights & PT_R_G;
 	}
 	return rc;

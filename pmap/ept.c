@@ -156,7 +156,7 @@ uint64_t ept_tables(const struct ept *e)
 }
 
 /* References to the upper tables, down to where the dir's entry is read. */
-static uint64_t upper_refs(struct ept *e, uint32_t ppn)
+uint64_t ept_upper_refs(struct ept *e, uint32_t ppn)
 {
 	uint64_t l3 = ppn >> 18, l4 = ppn >> 27, refs;
 
@@ -176,20 +176,9 @@ static inline bool nested(struct ept *e, uint32_t ppn, uint64_t need, uint64_t *
 	uint64_t *w = d->word ? &d->word : &e->leaf[ppn];
 	uint64_t set = EPT_A | (write ? EPT_D : 0);
 
-	if (e->nested_entries && e->seq[ppn] >= e->nested_floor &&
-	    e->seq[ppn] + e->nested_entries >= e->nested_next &&
-	    (*w & (need | set)) == (need | set))
+	if (ept_nested_holds(e, ppn) && (*w & (need | set)) == (need | set))
 		return true;
-	if (d->seq >= e->floor && d->seq + e->entries >= e->next && !d->word) {
-		*refs += 1;
-	} else {
-		*refs += upper_refs(e, ppn);
-		if (!d->word && d->present) {
-			*refs += 1;
-			if (e->entries)
-				d->seq = e->next++;
-		}
-	}
+	*refs += ept_dir_refs(e, ppn);
 	if (unlikely((*w & need) != need))
 		return false;
 	if ((*w & set) != set)
@@ -227,6 +216,7 @@ int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, str
 			rc = mmu_guest_fault(mmu, &g, vpn, write, fault);
 		} else {
 			walk_filled(mmu, r, vpn, from, g.level);
+			r->led |= from > 1 && g.level == 1;
 			if (likely(nested(e, g.ppn, need, &refs)))
 				break;
 			rc = violation(mmu, g.ppn, false, access, err);
@@ -239,13 +229,54 @@ int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, str
 	mmu->stats.walk_refs += refs;
 	const struct ept_dir *d = &e->dir[g.ppn / PT_LARGE];
 	uint64_t w = d->word ? d->word : e->leaf[g.ppn];
-	walk->dirty = guest_mark(&g, write);
+	if (g.level == 1)
+		tlb_see_version(r, g.page->version);
+	walk->dirty = guest_mark(mmu, &g, write);
+	if (g.level == 1)
+		r->version = g.page->version; /* it is this word alone that the mark changed */
+	walk->again = g.level == 1 && r->led;
 	walk->large = d->word && g.level == 2;
 	walk->part = g.level == 2 && !walk->large;
 	walk->ppn = g.ppn;
 	walk->mpn = ept_mpn(w) + (d->word ? g.ppn % PT_LARGE : 0);
 	walk->rights = (uint8_t)(g.rights | (w & EPT_W ? TLB_HOST_W : 0));
 	return 0;
+}
+
+/* What a walk takes to translate a PPN whose leaf needs no change. */
+static inline uint64_t nested_again(struct ept *e, uint32_t ppn)
+{
+	if (ept_nested_holds(e, ppn))
+		return 0;
+	uint64_t refs = ept_dir_refs(e, ppn);
+	if (e->nested_entries)
+		e->seq[ppn] = e->nested_next++;
+	return refs;
+}
+
+/* As ept_walk_by(), for a walk that begins at the last level or the one above it. */
+static bool walk_again(struct mmu *mmu, void *tables, struct tlb_region *r,
+		       const struct tlb_rec *rec, uint64_t vpn)
+{
+	struct ept *e = tables;
+
+	if (unlikely(r->memo_gen != mmu->tables.upper_gen || r->version != r->pt->version))
+		return false;
+	uint64_t refs = 1;
+	if (!tlb_pde_holds(&mmu->tlb, r)) {
+		if (unlikely(!mmu_pdpte_holds(mmu, vpn)))
+			return false;
+		refs += 1 + nested_again(e, r->pt->ppn);
+		tlb_pde_fill(&mmu->tlb, r);
+	}
+	mmu->stats.walk_refs += refs + nested_again(e, rec->ppn);
+	return true;
+}
+
+bool ept_again_by(struct mmu *mmu, struct ept *e, struct tlb_region *r, struct tlb_rec *rec,
+		  uint64_t vpn, enum access access)
+{
+	return mmu_again_by(mmu, e, r, rec, vpn, access, walk_again);
 }
 
 /* ---- the mode ----------------------------------------------------------------- */
@@ -288,6 +319,12 @@ static int ept_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum ac
 		    struct mmu_walk *walk, struct mmu_fault *fault, struct err *err)
 {
 	return ept_walk_by(mmu, mmu->state, violation, r, vpn, access, walk, fault, err);
+}
+
+static bool ept_again(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
+		      enum access access)
+{
+	return mmu_again_by(mmu, mmu->state, r, rec, vpn, access, walk_again);
 }
 
 static void ept_changed(struct mmu *mmu, ppn_t ppn)
@@ -350,6 +387,7 @@ const struct translation translation_ept = {
 	.open = ept_open,
 	.close = ept_close,
 	.walk = ept_walk,
+	.again = ept_again,
 	.changed = ept_changed,
 	.cleaned = ept_cleaned,
 	.audit = ept_audit,

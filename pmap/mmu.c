@@ -177,14 +177,21 @@ void guest_walk_slow(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, bool w
 	}
 	struct pt_page *p = pt_page(&mmu->tables, path->table[path->level]);
 	g->word = &p->word[pt_index(vpn, path->level)];
+	g->page = p;
 	if (path->level > 1)
 		return;
+	unsigned rights = PT_R_ALL;
+	for (unsigned level = PT_LEVELS; level > 1; level--)
+		rights &= gpte_rights(path->word[level]);
+	if (r->pt != p || r->upper_rights != rights ||
+	    memcmp(r->table, path->table, sizeof r->table) != 0) {
+		tlb_forget(r);
+		r->led = false;
+	}
 	r->memo_gen = mmu->tables.upper_gen;
 	r->pt = p;
 	memcpy(r->table, path->table, sizeof r->table);
-	r->upper_rights = PT_R_ALL;
-	for (unsigned level = PT_LEVELS; level > 1; level--)
-		r->upper_rights &= gpte_rights(path->word[level]);
+	r->upper_rights = rights;
 }
 
 int mmu_guest_fault(struct mmu *mmu, const struct guest_walk *g, uint64_t vpn, bool write,
@@ -204,7 +211,7 @@ void cache_flush(struct walk_cache *c)
 
 static uint64_t pdpte_key(const struct mmu *mmu, uint64_t vpn)
 {
-	return mmu->space << 18 | vpn >> 18;
+	return mmu->space << 18 | vpn >> 18; /* as mmu_pdpte_holds() */
 }
 
 static uint64_t pml4e_key(const struct mmu *mmu, uint64_t vpn)
@@ -304,13 +311,15 @@ static struct tlb_rec *try_global(struct mmu *mmu, uint64_t vpn, enum access acc
 }
 
 /* A translation goes into the record of its size and class, and into both levels. */
-static inline int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, const struct mmu_walk *w,
-		      struct err *err)
+static inline int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum access access,
+		      const struct mmu_walk *w, struct err *err)
 {
 	struct tlb *t = &mmu->tlb;
 	unsigned first = w->large ? w->ppn & (PT_LARGE - 1) : 0;
+	bool again = w->again;
 
 	if (unlikely(w->rights & PT_R_G)) {
+		again = false;
 		r = tlb_region(t, tlb_key(TLB_GLOBAL_ROOT, vpn), TLB_GLOBAL);
 		if (!r)
 			return err_run(err, ENOMEM, "no memory for a TLB");
@@ -326,8 +335,10 @@ static inline int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, const
 	rec->allow = (uint8_t)(kernel << TLB_KERNEL | (w->rights & PT_R_U ? kernel : 0));
 	if (likely(!w->large)) {
 		tlb_fill_small(t, r, rec, vpn);
+		tlb_note(r, rec, access, again);
 		return 0;
 	}
+	r->large_used = true;
 	tlb_fill(t, r, rec, vpn, 1);
 	tlb_fill(t, r, rec, vpn, 0);
 	return 0;
@@ -364,7 +375,7 @@ int mmu_miss(struct mmu *mmu, uint64_t vpn, enum access access, ppn_t *ppn, stru
 	int rc = mmu->mode->walk(mmu, r, vpn, access, &w, fault, err);
 	mmu->loaded = true;
 	if (rc == 0 && !mmu->mode->no_tlb)
-		rc = put(mmu, r, vpn, &w, err);
+		rc = put(mmu, r, vpn, access, &w, err);
 	if (unlikely(rc))
 		return rc;
 	ppn->n = w.ppn;
@@ -656,7 +667,7 @@ static int flat_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum a
 	int rc = mmu_ensure(mmu, g.ppn, access, err);
 	if (unlikely(rc))
 		return rc;
-	guest_mark(&g, write);
+	guest_mark(mmu, &g, write);
 	pte_t p = mmu->pmap->pte[g.ppn];
 	walk->ppn = g.ppn;
 	walk->mpn = pte_value(p);

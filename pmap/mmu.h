@@ -129,6 +129,7 @@ struct mmu_walk {
 	bool dirty;	/* writes may go ahead without another walk */
 	bool large;	/* the TLB may hold all 2 MiB */
 	bool part;	/* of a large page of the guest, which the TLB holds in parts */
+	bool again;	/* the same again would find the same, and have nothing to set */
 };
 
 struct tlb_region;
@@ -146,6 +147,12 @@ struct translation {
 	 */
 	int (*walk)(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum access access,
 		    struct mmu_walk *walk, struct mmu_fault *fault, struct err *err);
+	/*
+	 * Optional: the reference of user mode or kernel, which the first-level TLB missed,
+	 * by what the page's record still says. False: it must go by walk().
+	 */
+	bool (*again)(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
+		      enum access access);
 	/* The host moved the page or took rights from it. */
 	void (*changed)(struct mmu *mmu, ppn_t ppn);
 	/* A harvest cleared the page's accessed or dirty bit. */
@@ -233,65 +240,78 @@ static inline void mmu_done(struct mmu *mmu, uint32_t ppn, uint32_t mpn, unsigne
 	mmu_seen(mmu, ppn, mpn, rights);
 }
 
-/* A reference that hits the first-level TLB. False: nothing happened. */
-static inline __attribute__((always_inline)) bool mmu_hit(struct mmu *mmu, uint64_t vpn,
-							  enum access access, ppn_t *ppn)
+/* A reference to a page of region r that hits the first-level TLB. False: nothing happened. */
+static inline __attribute__((always_inline)) bool mmu_hit(struct mmu *mmu, struct tlb_region *r,
+							  uint64_t vpn, enum access access)
 {
 	struct tlb *t = &mmu->tlb;
-	uint64_t key = tlb_key(mmu->space, vpn);
-	struct tlb_region *r = t->memo[tlb_memo_of(key)];
-
-	if (unlikely(!r || r->key != key))
-		return false;
 	const struct tlb_rec *rec = &r->rec[vpn & (PT_LARGE - 1)];
+
 	if (!rec->way[0] || rec->gen != t->gen[TLB_LOCAL] ||
 	    !(rec->allow >> (access | (mmu->user ? 0 : TLB_KERNEL)) & 1))
 		return false;
 	tlb_used(&t->l1, (uint32_t)vpn & (t->l1.sets - 1), rec->way[0] - 1u);
-	ppn->n = rec->ppn;
-	mmu_done(mmu, rec->ppn, rec->mpn, rec->rights, access);
 	return true;
 }
 
-/* A reference. *ppn is the page; 0, MMU_FAULT or -errno, nothing referenced. */
+/*
+ * A reference. *ppn is the page; 0, MMU_FAULT or -errno, nothing referenced. ahead: what
+ * mmu_fetch() said of the page, or any other region, or NULL.
+ */
+MUST_CHECK static inline __attribute__((always_inline)) int
+mmu_ref_ahead(struct mmu *mmu, struct tlb_region *ahead, uint64_t vpn, enum access access,
+	      ppn_t *ppn, struct mmu_fault *fault, struct err *err)
+{
+	const uint64_t key = tlb_key(mmu->space, vpn);
+	struct tlb_region *r = ahead;
+
+	if (unlikely(!r || r->key != key) && !(r = tlb_find(&mmu->tlb, key)))
+		return mmu_miss(mmu, vpn, access, ppn, fault, err);
+	struct tlb_rec *rec = &r->rec[vpn & (PT_LARGE - 1)];
+	if (!mmu_hit(mmu, r, vpn, access) &&
+	    !(mmu->mode->again && likely(mmu->mode->again(mmu, r, rec, vpn, access))))
+		return mmu_miss(mmu, vpn, access, ppn, fault, err);
+	ppn->n = rec->ppn;
+	mmu_done(mmu, rec->ppn, rec->mpn, rec->rights, access);
+	return 0;
+}
+
 MUST_CHECK static inline int mmu_ref(struct mmu *mmu, uint64_t vpn, enum access access, ppn_t *ppn,
 				     struct mmu_fault *fault, struct err *err)
 {
-	return likely(mmu_hit(mmu, vpn, access, ppn)) ? 0
-						      : mmu_miss(mmu, vpn, access, ppn, fault, err);
+	return mmu_ref_ahead(mmu, NULL, vpn, access, ppn, fault, err);
 }
 
 /*
- * Two fetches ahead of a reference, of what it will need: by its address, and, when
- * that has come, by the PPN that its table says. Neither changes anything; so gcc would
- * leave calls to them out, were they not always inlined.
+ * Two fetches ahead of a reference, of what it will need: by its address the record,
+ * and, when that has come, what it says is needed besides. Neither changes anything; so
+ * gcc would leave calls to them out, were they not always inlined.
  */
-static inline __attribute__((always_inline)) void mmu_fetch_far(const struct mmu *mmu, uint64_t vpn)
+static inline __attribute__((always_inline)) struct tlb_region *mmu_fetch(const struct mmu *mmu,
+									  uint64_t vpn)
 {
-	uint64_t key = tlb_key(mmu->space, vpn);
-	const struct tlb_region *r = mmu->tlb.memo[tlb_memo_of(key)];
+	struct tlb_region *r = mmu->tlb.memo[tlb_memo_of(tlb_key(mmu->space, vpn))];
 
-	if (unlikely(!r || r->key != key))
-		return;
-	__builtin_prefetch(&r->rec[vpn & (PT_LARGE - 1)], 1);
-	if (likely(r->memo_gen == mmu->tables.upper_gen))
-		__builtin_prefetch(&r->pt->word[vpn & (PT_WORDS - 1)]);
-	if (r->derived_word)
-		__builtin_prefetch(&r->derived_word[vpn & (PT_WORDS - 1)]);
+	if (likely(r))
+		__builtin_prefetch(&r->rec[vpn & (PT_LARGE - 1)], 1);
+	return r;
 }
 
-static inline __attribute__((always_inline)) void mmu_fetch_near(const struct mmu *mmu,
-								 uint64_t vpn)
+static inline __attribute__((always_inline)) void
+mmu_fetch_near(const struct mmu *mmu, const struct tlb_region *r, uint64_t vpn)
 {
-	uint64_t key = tlb_key(mmu->space, vpn);
-	const struct tlb_region *r = mmu->tlb.memo[tlb_memo_of(key)];
-
-	if (unlikely(!r || r->key != key || r->memo_gen != mmu->tables.upper_gen))
+	if (unlikely(!r))
 		return;
-	uint64_t ppn = gpte_ppn(r->pt->word[vpn & (PT_WORDS - 1)]);
-	if (unlikely(ppn >= mmu->pmap->pages))
-		return;
+	const struct tlb_rec *rec = &r->rec[vpn & (PT_LARGE - 1)];
+	const uint32_t ppn = rec->ppn; /* below pages, were it of another address */
 	__builtin_prefetch(&mmu->pmap->pte[ppn], 1);
+	if (likely(rec->gen == mmu->tlb.gen[TLB_LOCAL]))
+		return;
+	/* It has been flushed since, and will be walked for, likely to where it was. */
+	if (likely(r->memo_gen == mmu->tables.upper_gen))
+		__builtin_prefetch(&r->pt->word[vpn & (PT_WORDS - 1)]);
+	if (r->derived_table) /* its words come first */
+		__builtin_prefetch((const uint64_t *)r->derived_table + (vpn & (PT_WORDS - 1)));
 	if (mmu->by_ppn)
 		__builtin_prefetch(&mmu->by_ppn[ppn], 1);
 }

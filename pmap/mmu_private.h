@@ -14,6 +14,7 @@ struct guest_walk {
 	unsigned level;	       /* of the leaf, or where it ended */
 	const uint32_t *table; /* [level] PPNs on the way */
 	gpte_t *word;	       /* the leaf, if PT_MAPPED */
+	struct pt_page *page;  /* where it lies */
 	unsigned rights;       /* PT_R_* */
 	uint32_t ppn;	       /* of the page, if PT_MAPPED */
 	struct pt_path path;   /* what table points into, where no memo served */
@@ -52,17 +53,20 @@ static inline void guest_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vp
 	g->why = likely(pt_memory(&mmu->tables, ppn)) ? PT_MAPPED : PT_OUTSIDE;
 	g->ppn = (uint32_t)ppn;
 	g->word = word;
+	g->page = r->pt;
 }
 
 /*
  * Accessed and dirty bits of the leaf, as the processor sets them; above it they
  * are set by the walk that makes the memo. True if the leaf is dirty then.
  */
-static inline bool guest_mark(const struct guest_walk *g, bool write)
+static inline bool guest_mark(struct mmu *mmu, const struct guest_walk *g, bool write)
 {
 	gpte_t w = *g->word, after = w | GPTE_A | (write ? GPTE_D : 0);
-	if (after != w)
+	if (unlikely(after != w)) {
 		*g->word = after;
+		g->page->version = ++mmu->tables.versions;
+	}
 	return after & GPTE_D;
 }
 
@@ -124,6 +128,12 @@ static inline void cache_put(struct walk_cache *c, uint64_t key)
 }
 
 void cache_flush(struct walk_cache *c);
+
+/* Whether the processor knows the table above the last one. */
+static inline bool mmu_pdpte_holds(const struct mmu *mmu, uint64_t vpn)
+{
+	return cache_has(&mmu->pdpte, mmu->space << 18 | vpn >> 18);
+}
 
 /* All TLBs and walk caches of the VM. */
 void mmu_flush_all(struct mmu *mmu);
@@ -197,11 +207,75 @@ bool ept_clean(struct ept *e, struct mmu *mmu, uint32_t ppn);
 uint64_t ept_tables(const struct ept *e);
 size_t ept_audit_table(const struct ept *e, const struct mmu *mmu, FILE *out);
 
+/* Where the processor looks for an entry, and what that takes; puts it into the walk caches. */
+uint64_t ept_upper_refs(struct ept *e, uint32_t ppn);
+
+static inline uint64_t ept_dir_refs(struct ept *e, uint32_t ppn)
+{
+	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
+
+	if (d->seq >= e->floor && d->seq + e->entries >= e->next && !d->word)
+		return 1;
+	uint64_t refs = ept_upper_refs(e, ppn);
+	if (!d->word && d->present) {
+		refs++;
+		if (e->entries)
+			d->seq = e->next++;
+	}
+	return refs;
+}
+
+static inline bool ept_nested_holds(const struct ept *e, uint32_t ppn)
+{
+	return e->nested_entries && e->seq[ppn] >= e->nested_floor &&
+	       e->seq[ppn] + e->nested_entries >= e->nested_next;
+}
+
 /* The two-dimensional walk. violation() resolves a missing or read-only leaf. */
 typedef int ept_violation_fn(struct mmu *mmu, uint32_t ppn, bool table, enum access access,
 			     struct err *err);
 int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, struct tlb_region *r,
 		uint64_t vpn, enum access access, struct mmu_walk *walk, struct mmu_fault *fault,
 		struct err *err);
+
+/* The same again: what it takes to find what the walk before found, all bits set as they are. */
+bool ept_again_by(struct mmu *mmu, struct ept *e, struct tlb_region *r, struct tlb_rec *rec,
+		  uint64_t vpn, enum access access);
+
+/* ---- walks that were made before ------------------------------------------------ */
+
+/*
+ * A reference that the first-level TLB misses. True: the second has it, or a walk would
+ * find what the record still says (tlb_knows()), and all is done that mmu_miss() would
+ * do with TLBs and counts. False: nothing happened. walk_again() counts what the walk
+ * takes, by the walk caches, or refuses.
+ */
+typedef bool walk_again_fn(struct mmu *mmu, void *tables, struct tlb_region *r,
+			   const struct tlb_rec *rec, uint64_t vpn);
+
+static inline __attribute__((always_inline)) bool
+mmu_again_by(struct mmu *mmu, void *tables, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
+	     enum access access, walk_again_fn *walk_again)
+{
+	struct tlb *t = &mmu->tlb;
+
+	if (unlikely(rec->gen != t->gen[TLB_LOCAL] || rec->way[0] ||
+		     !(rec->allow >> (access | (mmu->user ? 0 : TLB_KERNEL)) & 1)))
+		return false;
+	const uint32_t place = (uint32_t)vpn & (PT_LARGE - 1);
+	if (rec->way[1]) {
+		tlb_used(&t->l2, (uint32_t)vpn & (t->l2.sets - 1), rec->way[1] - 1u);
+		mmu->stats.tlb_l2_hits++;
+		tlb_fill_way(t, &t->l1, rec, place, (uint32_t)vpn & (t->l1.sets - 1), TLB_LOCAL, 0);
+		return true;
+	}
+	/* Nor may a TLB have it otherwise: as part of a large page, or as a global one. */
+	if (unlikely(!tlb_knows(r, rec, access) || r->large_used || t->globals ||
+		     !walk_again(mmu, tables, r, rec, vpn)))
+		return false;
+	mmu->stats.tlb_misses++;
+	tlb_fill_both(t, rec, vpn, TLB_LOCAL);
+	return true;
+}
 
 #endif

@@ -89,6 +89,14 @@ static int nested_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 	return ept_walk_by(mmu, &n->merged, violation, r, vpn, access, walk, fault, err);
 }
 
+static bool nested_again(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
+			 enum access access)
+{
+	struct nested *n = mmu->state;
+
+	return ept_again_by(mmu, &n->merged, r, rec, vpn, access);
+}
+
 static void nested_changed(struct mmu *mmu, ppn_t ppn)
 {
 	struct nested *n = mmu->state;
@@ -136,6 +144,7 @@ const struct translation translation_nested = {
 	.open = nested_open,
 	.close = nested_close,
 	.walk = nested_walk,
+	.again = nested_again,
 	.changed = nested_changed,
 	.cleaned = nested_cleaned,
 	.audit = nested_audit,

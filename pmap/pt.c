@@ -35,6 +35,7 @@ static struct pt_page *make(struct pt_store *s, uint32_t ppn)
 	if (!p)
 		return NULL;
 	p->ppn = ppn;
+	p->version = ++s->versions;
 	s->page[s->used] = p;
 	s->slot[ppn] = s->used++;
 	return p;
@@ -50,6 +51,8 @@ int pt_write(struct pt_store *s, ppn_t ppn, unsigned i, gpte_t word)
 		return -ENOMEM;
 	/* Accessed and dirty bits of upper tables decide nothing that is kept. */
 	s->upper_gen += p->upper && p->word[i] != word;
+	if (p->word[i] & GPTE_P && p->word[i] != word)
+		p->version = ++s->versions;
 	p->word[i] = word;
 	return 0;
 }

@@ -102,6 +102,7 @@ struct pt_hole {
 
 struct pt_page {
 	gpte_t word[PT_WORDS];
+	uint64_t version; /* another whenever a word that was present changes, and no other's */
 	uint32_t ppn;
 	bool upper; /* was walked through at a level above 1 */
 };
@@ -112,6 +113,7 @@ struct pt_store {
 	uint32_t used, room;   /* used - 1 tables, dense from page[1] on */
 	uint32_t pages;	       /* of the VM */
 	uint64_t upper_gen;    /* grows when a word of an upper table changes */
+	uint64_t versions;     /* the last that was given out */
 	struct pt_hole hole[PT_HOLES_MAX];
 	unsigned holes;
 	struct slab slab; /* of pages */

@@ -172,6 +172,7 @@ const struct translation translation_shadow = {
 	.open = shadow_open,
 	.close = shadow_close,
 	.walk = shadow_walk,
+	.again = derived_again,
 	.changed = shadow_changed,
 	.cleaned = shadow_cleaned,
 	.pt_write = shadow_pt_write,

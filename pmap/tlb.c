@@ -35,6 +35,7 @@ static int array_init(struct tlb_array *a, uint32_t entries, uint32_t ways, unsi
 		return 0;
 	a->ways = ways ? ways : entries;
 	a->sets = entries / a->ways;
+	a->all = UINT64_MAX >> (64 - a->ways);
 	a->set = calloc(a->sets, sizeof *a->set);
 	a->slot = calloc(entries, sizeof *a->slot);
 	return a->set && a->slot ? 0 : -ENOMEM;
@@ -107,6 +108,16 @@ static void age_append(struct tlb *t, struct tlb_region *r)
 	t->newest = r;
 }
 
+/* Whose record it is, by the record's place there. */
+static struct tlb_region *slot_region(const struct tlb_slot *s)
+{
+	size_t offset = s->place == PT_LARGE ? offsetof(struct tlb_region, large)
+					     : offsetof(struct tlb_region, rec) +
+						       s->place * sizeof(struct tlb_rec);
+
+	return (struct tlb_region *)((uint8_t *)s->rec - offset);
+}
+
 /* Marks the regions that have a record in some array. */
 static void mark_held(struct tlb *t)
 {
@@ -117,7 +128,7 @@ static void mark_held(struct tlb *t)
 		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
 			const struct tlb_slot *s = &arrays[i]->slot[j];
 			if (s->rec && s->gen == t->gen[s->class])
-				s->region->held = t->discards;
+				slot_region(s)->held = t->discards;
 		}
 	}
 }
@@ -171,18 +182,12 @@ struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class)
 
 /* ---- arrays --------------------------------------------------------------- */
 
-static inline uint64_t all_ways(const struct tlb_array *a)
-{
-	return UINT64_MAX >> (64 - a->ways);
-}
-
 static inline bool slot_holds(const struct tlb *t, const struct tlb_slot *s)
 {
 	return s->rec && s->gen == t->gen[s->class];
 }
 
-/* Flushes passed the set by: its ways are looked at again. */
-static void refresh(const struct tlb *t, struct tlb_array *a, uint32_t set)
+void tlb_refresh(const struct tlb *t, struct tlb_array *a, uint32_t set)
 {
 	struct tlb_set *s = &a->set[set];
 
@@ -204,31 +209,13 @@ static inline uint32_t set_of(const struct tlb_array *a, const struct tlb_region
 	return (uint32_t)(rec == &r->large ? vpn >> 9 : vpn) & (a->sets - 1);
 }
 
-static inline void fill(struct tlb *t, struct tlb_array *a, struct tlb_region *r,
-			struct tlb_rec *rec, uint32_t set, unsigned level)
-{
-	struct tlb_set *s = &a->set[set];
-
-	if (unlikely(s->flushes != t->flushes))
-		refresh(t, a, set);
-	const uint64_t all = all_ways(a), empty = ~s->full & all;
-	const uint64_t choice = empty ? empty : ~s->used & all;
-	const unsigned way = choice ? (unsigned)__builtin_ctzll(choice) : 0; /* 0: the only way */
-	struct tlb_slot *slot = &a->slot[set * a->ways + way];
-	if (!empty)
-		slot->rec->way[level] = 0;
-	*slot = (struct tlb_slot){rec, r, t->gen[r->class], r->class};
-	rec->way[level] = (uint8_t)(way + 1);
-	s->full |= UINT64_C(1) << way;
-	tlb_used(a, set, way);
-}
-
-/* Ways that are of an earlier flush are none. */
+/* Ways that are of an earlier flush are none, and what was known is not. */
 static inline void now(const struct tlb *t, const struct tlb_region *r, struct tlb_rec *rec)
 {
 	if (rec->gen != t->gen[r->class]) {
 		rec->gen = t->gen[r->class];
 		rec->way[0] = rec->way[1] = 0;
+		rec->known = 0;
 	}
 }
 
@@ -240,15 +227,24 @@ void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t
 	if (!a->sets)
 		return;
 	now(t, r, rec);
-	fill(t, a, r, rec, set_of(a, r, rec, vpn), level);
+	tlb_fill_way(t, a, rec, rec == &r->large ? PT_LARGE : (uint32_t)(vpn & (PT_LARGE - 1)),
+		     set_of(a, r, rec, vpn), (enum tlb_class)r->class, level);
 }
 
 void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn)
 {
 	now(t, r, rec);
-	if (likely(t->l2.sets))
-		fill(t, &t->l2, r, rec, (uint32_t)vpn & (t->l2.sets - 1), 1);
-	fill(t, &t->l1, r, rec, (uint32_t)vpn & (t->l1.sets - 1), 0);
+	tlb_fill_both(t, rec, vpn, (enum tlb_class)r->class);
+}
+
+void tlb_forget(struct tlb_region *r)
+{
+	r->tag += 4;
+	if (r->tag)
+		return;
+	/* The tags come round: whatever bears an old one must go, before it looks new again. */
+	for (unsigned i = 0; i < PT_LARGE; i++)
+		r->rec[i].known = 0;
 }
 
 void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn)
@@ -288,16 +284,21 @@ void tlb_flush_page(struct tlb *t, uint64_t root, uint64_t vpn)
 	t->pde_floor = t->pde_next;
 }
 
+/* The region's records are in no array, and know nothing. */
+static void empty_region(struct tlb_region *r)
+{
+	r->large.way[0] = r->large.way[1] = 0;
+	for (unsigned i = 0; i < PT_LARGE; i++)
+		r->rec[i].way[0] = r->rec[i].way[1] = r->rec[i].known = 0;
+}
+
 /* The count comes round: whatever bears an old one must go, before it looks new again. */
 static void renew(struct tlb *t)
 {
 	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
 
-	for (struct tlb_region *r = t->oldest; r; r = r->newer) {
-		r->large.way[0] = r->large.way[1] = 0;
-		for (unsigned i = 0; i < PT_LARGE; i++)
-			r->rec[i].way[0] = r->rec[i].way[1] = 0;
-	}
+	for (struct tlb_region *r = t->oldest; r; r = r->newer)
+		empty_region(r);
 	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
 		struct tlb_array *a = arrays[i];
 		for (uint32_t j = 0; j < a->sets * a->ways; j++)
@@ -318,11 +319,8 @@ void tlb_flush_local(struct tlb *t)
 	}
 	/* Global ones must stay: only what is local loses its count. */
 	for (struct tlb_region *r = t->oldest; r; r = r->newer) {
-		if (r->class == TLB_GLOBAL)
-			continue;
-		r->large.way[0] = r->large.way[1] = 0;
-		for (unsigned i = 0; i < PT_LARGE; i++)
-			r->rec[i].way[0] = r->rec[i].way[1] = 0;
+		if (r->class != TLB_GLOBAL)
+			empty_region(r);
 	}
 	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
 	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
@@ -349,9 +347,9 @@ void tlb_flush_all(struct tlb *t)
 /* The page that a slot translates: from the region's key and the record's place in it. */
 static uint64_t slot_vpn(const struct tlb_slot *s)
 {
-	uint64_t first = (s->region->key & ((UINT64_C(1) << 27) - 1)) << 9;
+	uint64_t first = (slot_region(s)->key & ((UINT64_C(1) << 27) - 1)) << 9;
 
-	return s->rec == &s->region->large ? first : first + (uint64_t)(s->rec - s->region->rec);
+	return s->place == PT_LARGE ? first : first + s->place;
 }
 
 void tlb_flush_root(struct tlb *t, uint64_t root)
@@ -361,8 +359,8 @@ void tlb_flush_root(struct tlb *t, uint64_t root)
 	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
 		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
 			struct tlb_slot *s = &arrays[i]->slot[j];
-			if (slot_holds(t, s) && s->region->key >> 27 == root)
-				tlb_drop(t, s->region, s->rec, slot_vpn(s));
+			if (slot_holds(t, s) && slot_region(s)->key >> 27 == root)
+				tlb_drop(t, slot_region(s), s->rec, slot_vpn(s));
 		}
 	}
 	t->pde_floor = t->pde_next;
@@ -379,8 +377,7 @@ void tlb_each(struct tlb *t,
 		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
 			const struct tlb_slot *s = &arrays[i]->slot[j];
 			if (slot_holds(t, s))
-				fn(arg, s->region, s->rec, slot_vpn(s),
-				   s->rec == &s->region->large);
+				fn(arg, slot_region(s), s->rec, slot_vpn(s), s->place == PT_LARGE);
 		}
 	}
 }
@@ -391,14 +388,15 @@ static size_t audit_array(struct tlb *t, struct tlb_array *a, FILE *out)
 
 	for (uint32_t set = 0; set < a->sets; set++) {
 		if (a->set[set].flushes != t->flushes)
-			refresh(t, a, set);
+			tlb_refresh(t, a, set);
 		for (uint32_t w = 0; w < a->ways; w++) {
 			const struct tlb_slot *s = &a->slot[set * a->ways + w];
 			bool full = a->set[set].full >> w & 1;
+			const struct tlb_region *r = full ? slot_region(s) : NULL;
 			if (full == slot_holds(t, s) &&
-			    (!full || (s->rec->way[a->level] == w + 1 &&
-				       s->rec->gen == t->gen[s->region->class] &&
-				       set_of(a, s->region, s->rec, slot_vpn(s)) == set)))
+			    (!full ||
+			     (s->rec->way[a->level] == w + 1 && s->rec->gen == t->gen[r->class] &&
+			      set_of(a, r, s->rec, slot_vpn(s)) == set)))
 				continue;
 			fprintf(out, "tlb: level %u set %u way %u and its record disagree\n",
 				a->level + 1, set, w);

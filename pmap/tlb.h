@@ -12,7 +12,8 @@
  * it lies, if in any; the arrays say only whose record lies in each way, for
  * eviction. So a lookup is one load, whatever the associativity. Flushes are
  * counted, and a record or a way of an earlier count is empty: flushing takes no
- * time either. A region, the records of 2 MiB, is given up only when none of its
+ * time either. A record stays when it is evicted, and may serve for another walk
+ * (tlb_knows()). A region, the records of 2 MiB, is given up only when none of its
  * records lies in an array, of which there is always one: there are more regions
  * than entries. One VM, one thread.
  */
@@ -35,6 +36,7 @@ struct tlb_rec {
 	uint8_t allow;	   /* 1 << tlb_allow */
 	uint8_t rights;	   /* PT_R_* that the guest gives, and TLB_HOST_W: as digests see them */
 	bool large;
+	uint8_t known; /* what is known of a walk: see tlb_knows() */
 };
 
 #define TLB_HOST_W 16 /* in rights: the host lets the page be written */
@@ -44,7 +46,7 @@ enum tlb_class { TLB_LOCAL, TLB_GLOBAL, TLB_CLASSES };
 #define TLB_GLOBAL_ROOT ((UINT64_C(1) << 37) - 1) /* for the root, in a key: global pages */
 
 struct tlb_region {
-	/* What each lookup needs, in one cache line. */
+	/* What each miss needs, in one cache line. */
 	uint64_t key; /* root << 27 | VPN >> 9 */
 	/*
 	 * What a walk through the upper levels found, good while the store's
@@ -53,17 +55,21 @@ struct tlb_region {
 	uint64_t memo_gen;
 	struct pt_page *pt;
 	uint64_t pde_seq; /* when the last-level table's address went into the walk cache */
-	uint32_t upper_rights;
-	uint32_t table[PT_LEVELS + 1]; /* PPNs of the tables on the way, by level */
-	uint8_t class;		       /* enum tlb_class */
-	bool fractured; /* small records stand for a part of a large page of the guest */
-
 	/* shadow, direct: their last-level table, good while their count is derived_gen. */
 	uint64_t derived_gen;
+	const struct dtable *derived_table;
+	uint64_t version; /* of the last-level table whose words the records remember */
+	uint8_t tag;	  /* what they know bears it, in bits 2-7 */
+	bool large_used;  /* the large record was filled at some time */
+	bool led;	  /* a walk came through the tables above, since they are what they are */
+	uint8_t class;	  /* enum tlb_class */
+
+	uint32_t table[PT_LEVELS + 1]; /* PPNs of the tables on the way, by level */
+	uint32_t upper_rights;
 	uint32_t derived;
 	unsigned derived_rights;
-	const uint64_t *derived_word;	  /* only to be fetched ahead */
-	struct tlb_region *next;	  /* of the hash chain */
+	bool fractured;		 /* small records stand for a part of a large page of the guest */
+	struct tlb_region *next; /* of the hash chain */
 	struct tlb_region *older, *newer; /* all regions, by age */
 	uint64_t held;			  /* the discard that found a record of it in an array */
 	struct tlb_rec large;
@@ -73,7 +79,7 @@ struct tlb_region {
 /* One array of one level and size, or of one level and both sizes. */
 struct tlb_slot {
 	struct tlb_rec *rec; /* NULL: empty */
-	struct tlb_region *region;
+	uint16_t place;	     /* of the record in its region: PT_LARGE is the large one */
 	uint16_t gen;
 	uint8_t class;
 };
@@ -85,6 +91,7 @@ struct tlb_set {
 
 struct tlb_array {
 	uint32_t sets, ways;
+	uint64_t all;	       /* a bit for each way */
 	unsigned level;	       /* 0 or 1 */
 	struct tlb_set *set;   /* [sets] */
 	struct tlb_slot *slot; /* [sets * ways] */
@@ -178,15 +185,84 @@ static inline void tlb_used(struct tlb_array *a, uint32_t set, unsigned way)
 {
 	uint64_t used = a->set[set].used | UINT64_C(1) << way;
 
-	a->set[set].used = used == (UINT64_MAX >> (64 - a->ways)) ? UINT64_C(1) << way : used;
+	a->set[set].used = used == a->all ? UINT64_C(1) << way : used;
 }
 
 /* Puts a record into one level, evicting whose turn it is. vpn: any of its pages. */
 void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
 	      unsigned level);
 
-/* The same for a small record, in none of the levels, into both. */
+/* Flushes passed the set by: its ways are looked at again. */
+void tlb_refresh(const struct tlb *t, struct tlb_array *a, uint32_t set);
+
+/* The same as tlb_fill() for the record of a page, of the region's class as it is now. */
+static inline __attribute__((always_inline)) void tlb_fill_way(struct tlb *t, struct tlb_array *a,
+							       struct tlb_rec *rec, uint32_t place,
+							       uint32_t set, enum tlb_class class,
+							       unsigned level)
+{
+	struct tlb_set *s = &a->set[set];
+
+	if (unlikely(s->flushes != t->flushes))
+		tlb_refresh(t, a, set);
+	const uint64_t empty = ~s->full & a->all, choice = empty ? empty : ~s->used & a->all;
+	const unsigned way = choice ? (unsigned)__builtin_ctzll(choice) : 0; /* 0: the only way */
+	struct tlb_slot *slot = &a->slot[(size_t)set * a->ways + way];
+	if (likely(!empty))
+		slot->rec->way[level] = 0;
+	*slot = (struct tlb_slot){rec, (uint16_t)place, t->gen[class], (uint8_t) class};
+	rec->way[level] = (uint8_t)(way + 1);
+	s->full |= UINT64_C(1) << way;
+	tlb_used(a, set, way);
+}
+
+/* A small record, in none of the levels, into both. */
+static inline __attribute__((always_inline)) void tlb_fill_both(struct tlb *t, struct tlb_rec *rec,
+								uint64_t vpn, enum tlb_class class)
+{
+	const uint32_t place = (uint32_t)vpn & (PT_LARGE - 1);
+
+	if (likely(t->l2.sets))
+		tlb_fill_way(t, &t->l2, rec, place, (uint32_t)vpn & (t->l2.sets - 1), class, 1);
+	tlb_fill_way(t, &t->l1, rec, place, (uint32_t)vpn & (t->l1.sets - 1), class, 0);
+}
+
+/* The same, of whatever class. */
 void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn);
+
+/*
+ * Whether that access by a walk would find just what the record says, and set no bit
+ * that is not set: it did before, and nothing that it went by has changed since. A flush
+ * ends it, and so do a new tag for the region and a new version of its table.
+ */
+static inline bool tlb_knows(const struct tlb_region *r, const struct tlb_rec *rec, unsigned access)
+{
+	uint8_t known = rec->known ^ r->tag; /* 1 reads, 2 writes, if the tag is the same */
+
+	return known < 4 && known >> access & 1;
+}
+
+/* A walk for that access has filled the record, and would again; or would not. */
+static inline void tlb_note(const struct tlb_region *r, struct tlb_rec *rec, unsigned access,
+			    bool again)
+{
+	uint8_t before = rec->known ^ r->tag;
+	uint8_t known = (uint8_t)(1u << access | 1u | (before < 4 ? before : 0));
+
+	rec->known = again ? r->tag | known : r->tag;
+}
+
+/* Nothing is known any more. */
+void tlb_forget(struct tlb_region *r);
+
+/* What the last-level table says is of that version. */
+static inline void tlb_see_version(struct tlb_region *r, uint64_t version)
+{
+	if (unlikely(r->version != version)) {
+		tlb_forget(r);
+		r->version = version;
+	}
+}
 
 /* Takes a record out of both levels. */
 void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn);

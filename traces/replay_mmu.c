@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 #define CHUNK 4096 /* records a step takes at most */
-#define FAR   24   /* records ahead whose records in the TLB and words in tables are fetched */
+#define FAR   24   /* records ahead whose records in the TLB are fetched */
 #define NEAR  10   /* records ahead whose entries by PPN are fetched */
+#define RING  32   /* records whose regions are remembered: a power of two above FAR */
 #define TRIES 16   /* faults that one reference may take */
 
 struct replay_stats {
@@ -188,10 +189,15 @@ static int loop(struct replay_mmu *r, struct vm *vm, const rec_t *end, uint64_t 
 	const uint64_t ref_ns = vm->host->cost.ref;
 	const bool careful = vm->host->machine.bytes != NULL;
 	const ptrdiff_t far = r->end - end >= FAR ? FAR : 0, near = far ? NEAR : 0;
+	/* By their place in the batch. A wide record or another space leaves wrong ones: mmu_ref()
+	 */
+	struct tlb_region *ahead[RING] = {NULL};
 	const rec_t *rec = r->next;
 	uint64_t refs = 0, writes = 0, time = vm->time_ns;
 	int rc = STEP_MORE;
 
+	for (ptrdiff_t i = 0; i < far && rec + i < r->end; i++)
+		ahead[(rec + i - r->batch) & (RING - 1)] = mmu_fetch(mmu, rec_page(rec[i]));
 	while (rec < end && time < until && rc == STEP_MORE) {
 		const rec_t x = *rec;
 		const uint64_t vpn = rec_page(x);
@@ -208,16 +214,16 @@ static int loop(struct replay_mmu *r, struct vm *vm, const rec_t *end, uint64_t 
 			time = vm->time_ns;
 			continue;
 		}
-		mmu_fetch_far(mmu, rec_page(rec[far]));
-		mmu_fetch_near(mmu, rec_page(rec[near]));
-		if (!likely(mmu_hit(mmu, vpn, (enum access)kind, &ppn))) {
-			vm->time_ns = time;
-			rc = mmu_miss(mmu, vpn, (enum access)kind, &ppn, &fault, err);
-			if (unlikely(rc == MMU_FAULT))
-				rc = resolve(r, &fault, vpn, (enum access)kind, &ppn, err);
-			charge(r, vm);
-			time = vm->time_ns;
-		}
+		const size_t at = (size_t)(rec - r->batch);
+		ahead[(at + (size_t)far) & (RING - 1)] = mmu_fetch(mmu, rec_page(rec[far]));
+		mmu_fetch_near(mmu, ahead[(at + (size_t)near) & (RING - 1)], rec_page(rec[near]));
+		vm->time_ns = time;
+		rc = mmu_ref_ahead(mmu, ahead[at & (RING - 1)], vpn, (enum access)kind, &ppn,
+				   &fault, err);
+		if (unlikely(rc == MMU_FAULT))
+			rc = resolve(r, &fault, vpn, (enum access)kind, &ppn, err);
+		charge(r, vm);
+		time = vm->time_ns;
 		refs++;
 		writes += kind;
 		rec++;
