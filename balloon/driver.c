@@ -12,7 +12,7 @@
 enum talk { SILENT, HELLO_SENT, TALKING };
 
 struct driver {
-	struct vm *vm;
+	struct driver_place place;
 	struct driver_guest guest;
 	struct balloon_opts opts;
 	struct stream stream;
@@ -45,11 +45,21 @@ static uint64_t pages_of_bytes(uint64_t bytes)
 	return bytes >> PAGE_SHIFT;
 }
 
+static bool is_blocked(const struct driver *d)
+{
+	return d->place.vm && d->place.vm->blocked;
+}
+
+static bool is_gone(const struct driver *d)
+{
+	return d->place.vm && vm_gone(d->place.vm);
+}
+
 /* The pages held. */
 
 static bool is_held(const struct driver *d, uint32_t ppn)
 {
-	return ppn < d->vm->pages && (d->held[ppn / 64] >> (ppn % 64) & 1);
+	return ppn < d->place.pages && (d->held[ppn / 64] >> (ppn % 64) & 1);
 }
 
 static void hold(struct driver *d, uint32_t ppn)
@@ -67,7 +77,7 @@ static void let_go(struct driver *d, uint32_t ppn)
 /* Some page that is held; there is one. */
 static uint32_t some_held(struct driver *d)
 {
-	const uint32_t words = (d->vm->pages + 63) / 64;
+	const uint32_t words = (d->place.pages + 63) / 64;
 
 	while (!d->held[d->hand])
 		d->hand = d->hand + 1 == words ? 0 : d->hand + 1;
@@ -86,6 +96,14 @@ static void free_reported(struct driver *d, uint32_t ppn)
 	d->guest.free_reported(d->guest.ctx, &page, 1);
 }
 
+static void free_unreported(struct driver *d, uint32_t ppn)
+{
+	if (d->guest.free_unreported)
+		d->guest.free_unreported(d->guest.ctx, (ppn_t){ppn});
+	else
+		free_reported(d, ppn);
+}
+
 /* Everything goes back to the guest: the host has been told, or is out of step. */
 static void free_all(struct driver *d)
 {
@@ -93,7 +111,7 @@ static void free_all(struct driver *d)
 
 	for (uint32_t i = 0; i < d->asked_n; i++) {
 		if (d->asked == BALLOON_MSG_HINT)
-			free_reported(d, le32toh(b->ppn[i]));
+			free_unreported(d, le32toh(b->ppn[i]));
 		else
 			free_page(d, le32toh(b->ppn[i]));
 	}
@@ -152,8 +170,10 @@ static void lost(struct driver *d, uint32_t ppn)
 /* What comes of a page of the batch: into the balloon, or back to the guest. */
 static void settle(struct driver *d, uint32_t ppn, bool accepted)
 {
-	if (d->asked == BALLOON_MSG_HINT)
+	if (d->asked == BALLOON_MSG_HINT && accepted)
 		free_reported(d, ppn);
+	else if (d->asked == BALLOON_MSG_HINT)
+		free_unreported(d, ppn);
 	else if (d->asked == BALLOON_MSG_INFLATE && accepted)
 		hold(d, ppn);
 	else if (d->asked == BALLOON_MSG_DEFLATE && !accepted)
@@ -272,10 +292,10 @@ static void say_hello(struct driver *d)
 		.version_max = htole16(BALLOON_VERSION),
 		.caps = htole32(can(d)),
 		.page_shift = htole32(PAGE_SHIFT),
-		.memory_pages = htole64(d->vm->pages),
-		.driver = "simulated",
+		.memory_pages = htole64(d->place.pages),
 	};
 
+	memcpy(m.driver, d->place.name, strnlen(d->place.name, sizeof m.driver));
 	free_all(d);
 	d->stream.seq_out = 0;
 	if (stream_send(&d->stream, &m.msg, BALLOON_MSG_HELLO, sizeof m) == 0)
@@ -310,7 +330,7 @@ static void report(struct driver *d)
 
 static uint64_t now(const struct driver *d)
 {
-	return d->vm->host->clock.now_ns;
+	return d->place.clock->now_ns;
 }
 
 /* Up to want pages go back. False: the host cannot be told now. */
@@ -385,7 +405,7 @@ static uint32_t allowance(struct driver *d)
 
 static bool may_inflate(const struct driver *d)
 {
-	return d->talk == TALKING && !d->vm->blocked && d->n < d->target &&
+	return d->talk == TALKING && !is_blocked(d) && d->n < d->target &&
 	       now(d) >= d->hold_until_ns;
 }
 
@@ -427,7 +447,8 @@ static void report_free(struct driver *d)
 		if (ask(d, BALLOON_MSG_HINT)) {
 			exchange(d);
 		} else {
-			d->guest.free_reported(d->guest.ctx, ppn, n);
+			for (uint32_t i = 0; i < n; i++)
+				free_unreported(d, ppn[i].n);
 			d->asked_n = 0;
 			return;
 		}
@@ -443,7 +464,7 @@ static bool has_work(const struct driver *d)
 
 static void arm(struct driver *d, struct timer *timer, uint64_t ns)
 {
-	if (timer_add(&d->vm->host->clock, timer, now(d) + ns))
+	if (timer_add(d->place.clock, timer, now(d) + ns))
 		d->talk = SILENT; /* no memory for a timer: a driver that died */
 }
 
@@ -461,7 +482,7 @@ static void slice_due(struct clock *clk, struct timer *timer, void *arg)
 
 	(void)clk;
 	(void)timer;
-	if (vm_gone(d->vm))
+	if (is_gone(d))
 		return;
 	d->busy = true;
 	listen(d);
@@ -479,9 +500,9 @@ static void poll_due(struct clock *clk, struct timer *timer, void *arg)
 	struct driver *d = arg;
 
 	(void)clk;
-	if (vm_gone(d->vm))
+	if (is_gone(d))
 		return;
-	if (d->vm->blocked) { /* nothing in it runs */
+	if (is_blocked(d)) { /* nothing in it runs */
 		arm(d, timer, d->opts.poll);
 		return;
 	}
@@ -525,30 +546,41 @@ static uint32_t release(void *ctx, uint32_t want)
 	return before > d->n ? before - d->n : 0;
 }
 
-int driver_new(struct vm *vm, const struct driver_guest *guest, const struct balloon_opts *opts,
-	       const struct balloon_end *end, uint64_t start_ns, struct driver **out,
-	       struct err *err)
+int driver_new_at(const struct driver_place *place, const struct driver_guest *guest,
+		  const struct balloon_opts *opts, const struct balloon_end *end, uint64_t start_ns,
+		  struct driver **out)
 {
 	struct driver *d = calloc(1, sizeof *d);
 
-	if (!d || !(d->held = calloc((vm->pages + 63) / 64, sizeof *d->held))) {
+	if (!d || !(d->held = calloc(((size_t)place->pages + 63) / 64, sizeof *d->held))) {
 		free(d);
-		return err_run(err, ENOMEM, "vm %s: no memory for a balloon driver", vm->name);
+		return -ENOMEM;
 	}
-	d->vm = vm;
+	d->place = *place;
 	d->guest = *guest;
 	d->opts = *opts;
 	stream_init(&d->stream, end, BALLOON_MSG_WELCOME);
 	timer_init(&d->poll, poll_due, d);
 	timer_init(&d->slice, slice_due, d);
-	if (timer_add(&vm->host->clock, &d->poll, start_ns)) {
+	if (timer_add(place->clock, &d->poll, start_ns)) {
 		free(d->held);
 		free(d);
-		return err_run(err, ENOMEM, "vm %s: no memory for a balloon driver", vm->name);
+		return -ENOMEM;
 	}
 	if (guest->listen)
 		guest->listen(guest->ctx, &(struct driver_release){release, d});
 	*out = d;
+	return 0;
+}
+
+int driver_new(struct vm *vm, const struct driver_guest *guest, const struct balloon_opts *opts,
+	       const struct balloon_end *end, uint64_t start_ns, struct driver **out,
+	       struct err *err)
+{
+	const struct driver_place place = {"simulated", vm->pages, &vm->host->clock, vm};
+
+	if (driver_new_at(&place, guest, opts, end, start_ns, out))
+		return err_run(err, ENOMEM, "vm %s: no memory for a balloon driver", vm->name);
 	return 0;
 }
 
@@ -558,8 +590,8 @@ void driver_free(struct driver *d)
 		return;
 	if (d->guest.listen)
 		d->guest.listen(d->guest.ctx, NULL);
-	timer_cancel(&d->vm->host->clock, &d->poll);
-	timer_cancel(&d->vm->host->clock, &d->slice);
+	timer_cancel(d->place.clock, &d->poll);
+	timer_cancel(d->place.clock, &d->slice);
 	free(d->held);
 	free(d);
 }
@@ -574,8 +606,8 @@ void driver_stop(struct driver *d)
 {
 	struct balloon_msg bye;
 
-	timer_cancel(&d->vm->host->clock, &d->poll);
-	timer_cancel(&d->vm->host->clock, &d->slice);
+	timer_cancel(d->place.clock, &d->poll);
+	timer_cancel(d->place.clock, &d->slice);
 	if (d->talk == TALKING && stream_send(&d->stream, &bye, BALLOON_MSG_BYE, sizeof bye) == 0)
 		d->stream.end.ring(d->stream.end.ctx);
 	begin_anew(d);

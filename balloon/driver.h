@@ -11,7 +11,8 @@
  *
  * It says one thing at a time and waits for the answer, so that host and driver
  * agree on what is in the balloon. It remembers a bit per page of the guest.
- * Timers of the host's clock run it. One host, one thread.
+ * Timers of a clock run it: the simulated guest's is its host's, one in a live
+ * process has its own (struct driver_place). One clock, one thread.
  */
 #ifndef BALLAST_BALLOON_DRIVER_H
 #define BALLAST_BALLOON_DRIVER_H
@@ -20,6 +21,19 @@
 #include "core/balloon_guest.h"
 
 struct driver;
+
+/* Where it runs. */
+struct driver_place {
+	const char *name; /* for the log: printable ASCII, at most 15 */
+	uint32_t pages;	  /* of the guest */
+	struct clock *clock;
+	const struct vm *vm; /* simulated: stops with it, rests while it is blocked; else NULL */
+};
+
+/* The same as below for any guest. place is copied, what it points to is not. */
+MUST_CHECK int driver_new_at(const struct driver_place *place, const struct driver_guest *guest,
+			     const struct balloon_opts *opts, const struct balloon_end *end,
+			     uint64_t start_ns, struct driver **driver);
 
 /*
  * Starts at start_ns on the host's clock; the end is the guest's, copied, as is

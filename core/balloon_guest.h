@@ -52,6 +52,8 @@ struct driver_guest {
 	 */
 	uint32_t (*take_free)(void *ctx, ppn_t *ppn, uint32_t n);
 	void (*free_reported)(void *ctx, const ppn_t *ppn, uint32_t n);
+	/* Optional: the host did not take the page, so it holds what it did. NULL: as above. */
+	void (*free_unreported)(void *ctx, ppn_t ppn);
 	/*
 	 * Optional, for a guest that touches pages without asking its allocator (a
 	 * physical trace): the page was touched while it was out, and is in use
