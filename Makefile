@@ -36,7 +36,7 @@ CPPFLAGS += -DNDEBUG
 endif
 
 SRC     := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c))
-LIB_SRC := $(filter-out experiments/main.c live/agent.c live/record_plugin.c,$(SRC))
+LIB_SRC := $(filter-out experiments/main.c live/agent.c live/heap.c live/heap_serve.c live/heap_fork.c live/record_plugin.c,$(SRC))
 LIB_OBJ := $(LIB_SRC:%.c=$B/obj/%.o)
 UNIT    := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(wildcard tests/unit/*.c))
 LIVE    := $(patsubst tests/live/%.c,$B/tests/live/%,$(wildcard tests/live/*.c))
@@ -46,7 +46,7 @@ MODEL   := $(patsubst tests/model/%.c,$B/tests/model/%,$(wildcard tests/model/*.
 
 .PHONY: all build reproduce check check-san check-slurm check-kills check-live lint format fuzz bench install uninstall deb check-deb clean help
 all: build
-build: $B/ballast $B/ballast-agent.so $B/ballast-record.so $(GUESTS) $(INSIDE)
+build: $B/ballast $B/ballast-agent.so $B/ballast-heap.so $B/ballast-record.so $(GUESTS) $(INSIDE)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -193,6 +193,13 @@ $B/ballast: $(LIB_OBJ) $B/obj/experiments/main.o
 # Loaded into foreign programs: nothing of ours beside it, and no sanitizer.
 $B/ballast-agent.so: live/agent.c live/uffd.h live/wire.h live/wire_io.h core/types.h $B/flags
 	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -U_FILE_OFFSET_BITS -fPIC -fvisibility=hidden -shared -pthread $< -o $@
+
+# The same with jemalloc in it, and the balloon driver: malloc() of a process guest. jemalloc's
+# handlers of fork() go through heap_fork.c.
+HEAP_SRC := $(addprefix live/,agent.c heap.c heap_serve.c heap_fork.c heap_pages.c) \
+	    $(addprefix balloon/,driver.c stream.c ring.c) core/timer.c core/err.c
+$B/ballast-heap.so: $(HEAP_SRC) $(wildcard live/*.h balloon/*.h core/*.h) $B/flags
+	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -U_FILE_OFFSET_BITS -fPIC -fvisibility=hidden -shared -pthread -Wl,-Bsymbolic,--wrap=pthread_atfork $(HEAP_SRC) -l:libjemalloc_pic.a -lm -o $@
 
 # Loaded into QEMU, which has what it calls.
 $B/ballast-record.so: live/record_plugin.c live/record.h live/qemu_plugin.h $B/flags

@@ -15,6 +15,7 @@
  * guest without a manager waits; after the time that the manager gave it is
  * ended.
  */
+#include "live/agent.h"
 #include "live/uffd.h"
 #include "live/wire_io.h"
 
@@ -71,6 +72,11 @@ static _Noreturn void give_up(const char *what, const char *why)
 {
 	say(what, why);
 	_exit(EXIT_LOST);
+}
+
+void agent_give_up(const char *what, const char *why)
+{
+	give_up(what, why);
 }
 
 /* Mapping. Raw system calls: the program's own mmap() is this file's. */
@@ -290,6 +296,30 @@ static bool copy_name(char *to, size_t size, const char *from)
 	return true;
 }
 
+void agent_read_names(void)
+{
+	agent.manager.sun_family = AF_UNIX;
+	if (!copy_name(agent.manager.sun_path, sizeof agent.manager.sun_path,
+		       getenv("BALLAST_AGENT_SOCKET")) ||
+	    !copy_name(agent.vm, sizeof agent.vm, getenv("BALLAST_VM")))
+		give_up("BALLAST_VM and BALLAST_AGENT_SOCKET do not name a VM and its host", "");
+}
+
+void agent_attach(void *base, uint64_t bytes)
+{
+	attach(base, bytes);
+}
+
+void agent_leave(void)
+{
+	close(agent.sock);
+	close(agent.uffd);
+	close(agent.pool);
+	for (int i = 0; i < WIRE_FDS; i++)
+		if (agent.channel[i] >= 0)
+			close(agent.channel[i]);
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	const char *ram = getenv("BALLAST_RAM");
@@ -297,11 +327,7 @@ __attribute__((constructor)) static void start(void)
 
 	if (!ram)
 		return;
-	agent.manager.sun_family = AF_UNIX;
-	if (!copy_name(agent.manager.sun_path, sizeof agent.manager.sun_path,
-		       getenv("BALLAST_AGENT_SOCKET")) ||
-	    !copy_name(agent.vm, sizeof agent.vm, getenv("BALLAST_VM")))
-		give_up("BALLAST_VM and BALLAST_AGENT_SOCKET do not name a VM and its host", "");
+	agent_read_names();
 	if (stat(ram, &st) || !S_ISREG(st.st_mode) || st.st_size <= 0)
 		give_up("no such file of guest memory: ", ram);
 	agent.dev = st.st_dev;
