@@ -41,7 +41,8 @@ enum {
 	KEY_SHARES,
 	KEY_GROUP,
 	KEY_BALLOON,
-	KEY_INIT
+	KEY_INIT,
+	KEY_HEAP
 };
 
 #define CLAIM_OPTIONS                                                                              \
@@ -127,6 +128,19 @@ static error_t parse_claim(int key, char *arg, struct vm_args *a, const struct a
 	}
 }
 
+static int parse_heap(struct vm_args *a, const char *arg, const struct argp_state *state)
+{
+	static const char *const names[] = {"auto", "on", "off"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(arg, names[i]) == 0) {
+			a->guest.heap = (enum guest_heap)i;
+			return 0;
+		}
+	}
+	return cmd_usage(state, "--heap %.20s: give auto, on or off", arg);
+}
+
 static error_t parse_start(int key, char *arg, struct argp_state *state)
 {
 	struct vm_args *a = state->input;
@@ -152,6 +166,8 @@ static error_t parse_start(int key, char *arg, struct argp_state *state)
 			return cmd_usage(state, "--balloon %.20s: give on or off", arg);
 		a->guest.no_balloon = strcmp(arg, "off") == 0;
 		return 0;
+	case KEY_HEAP:
+		return parse_heap(a, arg, state);
 	case ARGP_KEY_ARG:
 		if (!a->guest.name) {
 			a->guest.name = arg;
@@ -176,6 +192,10 @@ static const struct argp_option start_options[] = {
 	{"balloon", KEY_BALLOON, "on|off", 0,
 	 "A way for a driver in it to the host's balloon, where host.reclaimers has one (on)", 0},
 	{"foreground", 'f', NULL, 0, "Stay, with the guest's output here", 0},
+	{"heap", KEY_HEAP, "HOW", 0,
+	 "on: the program's malloc() takes guest memory; off: it maps the file $BALLAST_RAM as its "
+	 "memory; auto: off if its file names BALLAST_RAM (auto)",
+	 0},
 	{NULL, 0, NULL, 0, "A Linux guest in QEMU; each of these asks for one:", 1},
 	{"linux", KEY_LINUX, NULL, 0, "This machine's kernel and a small initramfs", 1},
 	{"smp", 'p', "N", 0, "Virtual CPUs (1)", 1},
@@ -197,13 +217,14 @@ static const struct argp start_argp = {
 	start_options,
 	parse_start,
 	"NAME [PROGRAM [ARGUMENT...]]",
-	"Starts a guest of the live host: a Linux in QEMU, or a program that maps the file "
-	"$BALLAST_RAM as its memory."
+	"Starts a guest of the live host: a Linux in QEMU, or a dynamically linked program, whose "
+	"heap is its memory."
 	"\v"
 	"Without -f its output goes to a file beside the host's socket, and the command returns "
 	"when the guest runs.\n\n"
 	"Examples:\n"
 	"  ballast vm start web --memory 128mb --smp 2\n"
+	"  ballast vm start store --memory 256mb redis-server --save ''\n"
 	"  ballast vm start check --memory 64mb build/guest/verify - 10 2 1",
 	NULL,
 	NULL,

@@ -2,6 +2,7 @@
 
 #include "experiments/datadir.h"
 #include "live/control.h"
+#include "live/program.h"
 #include "live/wire_io.h"
 
 #include <errno.h>
@@ -148,8 +149,7 @@ static int check(const struct guestproc *g, struct err *err)
 		return err_input(err, "vm %s: a Linux guest runs what --run says, not %s", g->name,
 				 g->argv[0]);
 	if (!g->linux_guest && !g->argv)
-		return err_input(err, "vm %s: give --linux, or a program that maps $BALLAST_RAM",
-				 g->name);
+		return err_input(err, "vm %s: give --linux, or a program", g->name);
 	if (g->memory == 0 || g->memory % PAGE_SIZE)
 		return err_input(err, "vm %s: memory is not a whole number of 4 KiB pages",
 				 g->name);
@@ -170,6 +170,18 @@ static bool find_module(const char *kernel, char path[PATH_MAX])
 	return n < PATH_MAX && access(path, R_OK) == 0;
 }
 
+static int prepare_program(const struct guestproc *g, struct launch *l, struct err *err)
+{
+	bool own = false;
+	int rc = program_check(g->argv[0], &own, err);
+
+	l->argv = g->argv;
+	l->heap = g->heap == HEAP_ON || (g->heap == HEAP_AUTO && !own);
+	if (rc == 0 && l->heap)
+		return program_path("ballast-heap.so", l->agent, err);
+	return rc ? rc : make_ram(g, l, err);
+}
+
 int launch_prepare(struct guestproc *g, struct launch *l, struct err *err)
 {
 	char programs[PATH_MAX], module[PATH_MAX];
@@ -178,11 +190,11 @@ int launch_prepare(struct guestproc *g, struct launch *l, struct err *err)
 
 	*l = (struct launch){.out = -1, .ram_fd = -1, .device = -1, .command.initrd_fd = -1};
 	rc = rc ? rc : program_path("ballast-agent.so", l->agent, err);
+	if (rc == 0 && !g->linux_guest)
+		return prepare_program(g, l, err);
 	rc = rc ? rc : make_ram(g, l, err);
-	if (rc || !g->linux_guest) {
-		l->argv = g->argv;
+	if (rc)
 		return rc;
-	}
 	g->qemu.memory = g->memory;
 	g->qemu.ram = l->ram;
 	if (program_path("guest/static", programs, NULL) == 0)
@@ -245,6 +257,8 @@ static void hand_on(int fd)
 
 static _Noreturn void become(const struct guestproc *g, const struct launch *l)
 {
+	char bytes[24];
+
 	hand_on(l->ram_fd);
 	hand_on(l->command.initrd_fd);
 	hand_on(l->device);
@@ -258,7 +272,13 @@ static _Noreturn void become(const struct guestproc *g, const struct launch *l)
 	if (g->dies_with_us)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setenv("LD_PRELOAD", l->agent, 1);
-	setenv("BALLAST_RAM", l->ram, 1);
+	if (l->heap) {
+		snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)g->memory);
+		setenv("BALLAST_HEAP", bytes, 1);
+		unsetenv("BALLAST_RAM");
+	} else {
+		setenv("BALLAST_RAM", l->ram, 1);
+	}
 	setenv("BALLAST_VM", g->name, 1);
 	setenv("BALLAST_AGENT_SOCKET", l->agents, 1);
 	execvp(l->argv[0], l->argv);
@@ -312,23 +332,42 @@ void launch_last_line(const struct launch *l, char *line, size_t size)
 		fclose(f);
 }
 
+/* It has ended so soon that the host did not show it. */
+static int ended(const struct guestproc *g, const struct launch *l, int status, struct err *err)
+{
+	char line[400];
+
+	launch_last_line(l, line, sizeof line);
+	if (l->heap && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		printf("vm %s has ended; its output is in %s\n", g->name, l->log);
+		return 0;
+	}
+	if (l->heap)
+		return err_run(err, ECHILD, "vm %s: %s ended with status %d%s", g->name, l->argv[0],
+			       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+			       line);
+	return err_run(err, ECHILD,
+		       "vm %s: %s ended before it mapped its memory, the file that $BALLAST_RAM "
+		       "names%s",
+		       g->name, l->argv[0], line);
+}
+
 static int await(const struct guestproc *g, const struct launch *l, const char *socket, pid_t pid,
 		 struct err *err)
 {
-	char line[400];
-	int rc;
+	int rc, status;
 
 	for (int ms = 0; ms < PATIENCE_MS; ms += 20) {
 		rc = state_of(g, socket, err);
-		if (rc)
-			return rc < 0 ? rc : 0;
-		if (waitpid(pid, NULL, WNOHANG) == pid) {
-			launch_last_line(l, line, sizeof line);
-			return err_run(err, ECHILD,
-				       "vm %s: %s ended before it mapped its memory, the file that "
-				       "$BALLAST_RAM names%s",
-				       g->name, l->argv[0], line);
+		if (rc < 0)
+			return rc;
+		if (rc > 0) {
+			printf("vm %s runs as process %d; its output is in %s\n", g->name, (int)pid,
+			       l->log);
+			return 0;
 		}
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return ended(g, l, status, err);
 		usleep(20000);
 	}
 	kill(pid, SIGKILL);
@@ -346,13 +385,8 @@ static int run(const struct guestproc *g, struct launch *l, const char *socket, 
 	int rc = launch_go(g, l, &pid, err);
 	if (rc)
 		return rc;
-	if (!g->foreground) {
-		rc = await(g, l, socket, pid, err);
-		if (rc == 0)
-			printf("vm %s runs as process %d; its output is in %s\n", g->name, (int)pid,
-			       l->log);
-		return rc;
-	}
+	if (!g->foreground)
+		return await(g, l, socket, pid, err);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -25,14 +25,18 @@ struct claim_args {
 /* Adds what is given to a request. */
 void claim_put(const struct claim_args *claim, json_t *request);
 
+/* A program's malloc(): out of guest memory, or not; AUTO: not if it maps $BALLAST_RAM itself. */
+enum guest_heap { HEAP_AUTO, HEAP_ON, HEAP_OFF };
+
 struct guestproc {
 	const char *name, *group; /* group NULL: the default */
 	uint64_t memory;	  /* bytes */
 	struct claim_args claim;
-	bool no_balloon;       /* it gets no way to the host's balloon */
-	bool foreground;       /* wait for its end, with its output here */
-	bool dies_with_us;     /* killed when the thread that started it is no more */
-	bool linux_guest;      /* qemu says which; else argv */
+	bool no_balloon;   /* it gets no way to the host's balloon */
+	bool foreground;   /* wait for its end, with its output here */
+	bool dies_with_us; /* killed when the thread that started it is no more */
+	bool linux_guest;  /* qemu says which; else argv */
+	enum guest_heap heap;
 	struct qemu_opts qemu; /* memory, ram and programs are filled in here; accel NULL: auto */
 	char **argv;	       /* NULL-ended */
 };
@@ -50,6 +54,7 @@ struct launch {
 	char agents[200], agent[PATH_MAX], log[PATH_MAX];
 	int out;    /* its output; -1: ours */
 	int device; /* QEMU's end of the way to its balloon device; -1 none */
+	bool heap;  /* its heap is the guest's memory, and there is no file */
 };
 
 /*

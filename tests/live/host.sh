@@ -58,8 +58,8 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && [ -n "$nobody" ] &&
 fi
 
 # Guests that cannot be.
-refused 1 'ended before it mapped its memory' "$ballast" vm start gone -m 8mb true
-refused 1 'No such file' "$ballast" vm start gone -m 8mb /no/such/program
+refused 1 'ended before it mapped its memory' "$ballast" vm start gone -m 8mb --heap off true
+refused 2 'no such program' "$ballast" vm start gone -m 8mb /no/such/program
 refused 2 'whole number of 4 KiB pages' "$ballast" vm start odd -m 5kb "$verify" - 1 1 1
 refused 1 "31 letters" "$ballast" vm start 'a b' -m 8mb "$verify" - 1 1 1
 refused 2 'no kernel there' "$ballast" vm start linux --kernel "$work/none"

@@ -1,0 +1,77 @@
+#!/bin/bash
+# Programs whose heap is guest memory: blocks checked by the program itself while
+# the host evicts, shares and samples; fork(), threads, C++; a heap used up; and
+# programs that cannot be guests, refused with nothing left behind.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+ballast=${BUILD:-build}/ballast
+churn=${BUILD:-build}/guest/churn
+work=$(mktemp -d)
+export BALLAST_SOCKET=$work/host.sock
+trap '"$ballast" host stop >/dev/null 2>&1; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+seconds=${LIVE_SECONDS:-3}
+bad=0
+
+fail() {
+	echo "$*"
+	bad=1
+}
+
+refused() {
+	local code=$1 words=$2 got
+	shift 2
+	"$@" >"$work/out" 2>"$work/err"
+	got=$?
+	[ $got = "$code" ] || fail "$*: exit code $got, must be $code: $(cat "$work/err")"
+	[ "$(wc -l <"$work/err")" = 1 ] || fail "$*: not one line: $(cat "$work/err")"
+	grep -q -- "$words" "$work/err" || fail "$*: says '$(cat "$work/err")', not '$words'"
+}
+
+"$ballast" host start -s host.memory=24mb -s share.scan=random -s share.rate_vm=20k \
+	-s share.rate_total=0 >"$work/out" 2>"$work/err" || {
+	grep -q userfaultfd "$work/err" && echo "skipped: $(cat "$work/err")" && exit 77
+	cat "$work/err"
+	exit 1
+}
+
+# Programs that cannot be guests.
+refused 2 'no such program' "$ballast" vm start x /no/such/program
+refused 2 'no such program in $PATH' "$ballast" vm start x no-such-program
+refused 2 'statically linked' "$ballast" vm start x "${BUILD:-build}/guest/static/churn" 1 1 1 1
+cp "$(type -P true)" "$work/other" && chmod 4755 "$work/other" && chown 1:1 "$work/other" &&
+	chmod 4755 "$work/other" && refused 2 'other rights' "$ballast" vm start x "$work/other"
+printf '#!/usr/bin/env sh\n' >"$work/script" && chmod 755 "$work/script"
+refused 2 'started by env' "$ballast" vm start x "$work/script"
+printf 'true\n' >"$work/script"
+refused 2 'neither a program nor a script' "$ballast" vm start x "$work/script"
+refused 1 'ended with status 3' "$ballast" vm start x sh -c 'exit 3'
+refused 2 'auto, on or off' "$ballast" vm start x --heap maybe true
+[ "$("$ballast" vm list | wc -l)" = 1 ] || fail "refused guests are there: $("$ballast" vm list)"
+
+# Two programs in half of the memory that they use.
+"$ballast" vm start a -m 48mb "$churn" "$seconds" 3 1 28 >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+"$ballast" vm start b -m 48mb "$churn" "$seconds" 1 2 28 8 >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+swapped=0
+for _ in $(seq $((4 * seconds))); do
+	sleep 0.25
+	now=$("$ballast" vm list | awk '{ n += $7 } END { print int(n) }')
+	[ "$now" -gt "$swapped" ] && swapped=$now
+done
+"$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
+for _ in $(seq $((20 * seconds + 400))); do
+	[ "$("$ballast" vm list | wc -l)" = 1 ] && break
+	sleep 0.05
+done
+for guest in a b; do
+	grep -q ' bad 0 ' "$BALLAST_SOCKET.$guest.log" || fail "$guest: $(cat "$BALLAST_SOCKET.$guest.log")"
+	echo "  $guest: $(cat "$BALLAST_SOCKET.$guest.log")"
+done
+[ "$swapped" -gt 4 ] || fail "only $swapped MiB were swapped"
+
+# A heap that is used up refuses, and goes on.
+"$ballast" vm start -f full -m 8mb "$churn" 1 2 3 64 >"$work/out" 2>&1 || fail "full: $(cat "$work/out")"
+grep -q ' bad 0 refused [1-9]' "$work/out" || fail "full: $(cat "$work/out")"
+"$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
+"$ballast" host status | grep -q '24.0 MiB, 24.0 free.* 0 guests' || fail "$("$ballast" host status)"
+exit $bad
