@@ -249,16 +249,39 @@ void vm_end(struct vm *vm, const char *why)
 	vm_leave(vm, VM_ENDED);
 }
 
-static void host_reclaim(struct host *host, struct vm *needy, struct err *err)
+/* Until that many frames are free. */
+static void host_reclaim(struct host *host, uint32_t until, struct vm *needy, struct err *err)
 {
-	struct machine *m = &host->machine;
+	const struct machine *m = &host->machine;
 
-	for (size_t i = 0; i < host->reclaimers && m->free < host->mark_high; i++) {
+	for (size_t i = 0; i < host->reclaimers && m->free < until; i++) {
 		const struct reclaimer *r = host->reclaimer[i].reclaimer;
 		if (r->reclaim)
-			r->reclaim(host->reclaimer[i].ctx, host->mark_high - (uint32_t)m->free,
-				   NULL, needy, err);
+			r->reclaim(host->reclaimer[i].ctx, until - (uint32_t)m->free, NULL, needy,
+				   err);
 	}
+}
+
+void host_replenish(struct host *host)
+{
+	struct err why = {0};
+
+	if (host->reclaim)
+		reclaim_now(host->reclaim);
+	else if (host->machine.free <= host->mark_low)
+		host_reclaim(host, host->mark_high, NULL, &why);
+}
+
+/* Where there is an evictor: it is told, and only the last frame is waited for. */
+static void reclaim_beside(struct host *host, struct vm *vm, struct err *why)
+{
+	const uint64_t before = host->machine.free;
+
+	host->evictor.wake(host->evictor.ctx);
+	if (before)
+		return;
+	host_reclaim(host, (uint32_t)min_u64(host->mark_high, IN_LINE_BATCH), vm, why);
+	host->evictor.in_line += host->machine.free;
 }
 
 /* Says why there is no frame: a reclaimer's reason, if one had any. */
@@ -286,8 +309,12 @@ int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err
 	/* Textbook replacement: no free frame, one wanted, and one who can give it. */
 	if (host->mark_high == 1 && host->reclaimers == 1 && first->replace) {
 		*mpn = first->replace(host->reclaimer[0].ctx, vm, &why);
+		host->evictor.in_line++;
 	} else {
-		host_reclaim(host, vm, &why);
+		if (host->evictor.wake)
+			reclaim_beside(host, vm, &why);
+		else
+			host_reclaim(host, host->mark_high, vm, &why);
 		*mpn = machine_take(&host->machine);
 	}
 	return likely(mpn_valid(*mpn)) ? 0 : no_frame(host, &why, err);

@@ -166,6 +166,19 @@ struct breather {
 	void *ctx;
 };
 
+/*
+ * Likewise: whoever reclaims frames beside the guests, so that none waits for
+ * it. While a frame is free host_take_frame() then reclaims nothing itself: it
+ * calls wake, which has host_replenish() called before long.
+ */
+struct evictor {
+	void (*wake)(void *ctx); /* NULL: there is nobody */
+	void *ctx;
+	uint64_t in_line; /* frames reclaimed by host_take_frame() all the same */
+};
+
+#define IN_LINE_BATCH 16 /* frames that it then reclaims at once */
+
 enum step { STEP_MORE = 0, STEP_ENDED = 1 };
 
 /* What drives a VM: a trace, a guest-OS model, a live guest. step: STEP_* or -errno. */
@@ -242,6 +255,7 @@ struct host {
 	struct screen screen;	/* at most one */
 	struct planner planner; /* at most one; plan may be NULL */
 	struct breather breather;
+	struct evictor evictor;
 	enum host_state state;
 	bool adjusting; /* settings or VMs have changed: balloons are asked in every state */
 	struct reclaim *reclaim; /* NULL: thresholds without states */
@@ -342,6 +356,9 @@ MUST_CHECK static inline int host_take_frame(struct host *host, struct vm *vm, m
 	*mpn = machine_take(&host->machine);
 	return 0;
 }
+
+/* For the evictor: reclaims what free frames are short of. */
+void host_replenish(struct host *host);
 
 /*
  * Runs every guest to its end, interleaved by virtual time, firing timers on

@@ -311,7 +311,21 @@ static void replace_own(struct reclaim *r, struct vm *vm, struct err *why)
 		block(r, vm);
 	if (vm_held(vm) >= (low ? min_u64(vm->target, vm_ceiling(vm)) : vm_ceiling(vm)) &&
 	    vm_held(vm))
-		reclaim_ask(r, vm, 1, vm, why);
+		reclaim_ask(r, vm, reclaim_unit(r), vm, why);
+}
+
+/* Whether there is something to do now that is not done already. */
+static bool is_due(const struct reclaim *r)
+{
+	const uint64_t free = r->host->machine.free;
+
+	return state_of(r, free ? free - 1 : 0) != r->host->state ||
+	       (r->host->state >= HOST_SOFT && free < r->goal);
+}
+
+void reclaim_now(struct reclaim *r)
+{
+	act(r, 0);
 }
 
 int reclaim_take(struct reclaim *r, struct vm *vm, mpn_t *mpn, struct err *why)
@@ -319,7 +333,10 @@ int reclaim_take(struct reclaim *r, struct vm *vm, mpn_t *mpn, struct err *why)
 	struct host *host = r->host;
 	struct machine *m = &host->machine;
 
-	if (!r->acting) {
+	if (host->evictor.wake) {
+		if (is_due(r))
+			host->evictor.wake(host->evictor.ctx);
+	} else if (!r->acting) {
 		r->acting = true;
 		set_state(r, m->free ? m->free - 1 : 0);
 		reclaim_page(r, 0);

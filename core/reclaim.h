@@ -59,6 +59,9 @@ uint64_t host_divisible(const struct host *host);
 /* Frames that sharing saves: pages held beyond the frames that back them. */
 uint64_t host_saved(const struct host *host);
 
+/* host_replenish() of a host with a loop: acts on the state as it is. */
+void reclaim_now(struct reclaim *reclaim);
+
 /* host_take_slow() of a host with a loop. */
 int reclaim_take(struct reclaim *reclaim, struct vm *vm, mpn_t *mpn, struct err *why);
 

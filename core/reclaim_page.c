@@ -23,8 +23,10 @@ uint32_t reclaim_ask(struct reclaim *r, struct vm *vm, uint32_t want, struct vm 
 	}
 	r->vm[vm->id]->paged += freed;
 	r->stats.paged += freed;
-	if (needy)
+	if (needy) {
 		needy->time_ns += freed * page_ns(r);
+		host->evictor.in_line += freed;
+	}
 	return freed;
 }
 
@@ -163,11 +165,11 @@ static bool force_from(struct reclaim *r, uint64_t (*above)(const struct vm *vm)
 	}
 	if (!best)
 		return false;
-	if (reclaim_ask(r, best, 1, needy, err))
+	if (reclaim_ask(r, best, reclaim_unit(r), needy, err))
 		return true;
 	for (size_t i = 0; i < host->vms; i++) {
 		if (host->vm[i] != best && above(host->vm[i]) &&
-		    reclaim_ask(r, host->vm[i], 1, needy, err))
+		    reclaim_ask(r, host->vm[i], reclaim_unit(r), needy, err))
 			return true;
 	}
 	return false;
@@ -176,5 +178,5 @@ static bool force_from(struct reclaim *r, uint64_t (*above)(const struct vm *vm)
 bool reclaim_force(struct reclaim *r, struct vm *needy, struct err *err)
 {
 	return force_from(r, vm_excess, needy, err) || force_from(r, above_min, needy, err) ||
-	       reclaim_ask(r, needy, 1, needy, err);
+	       reclaim_ask(r, needy, reclaim_unit(r), needy, err);
 }

@@ -52,6 +52,12 @@ static inline uint64_t vm_ceiling(const struct vm *vm)
 	return vm->shares ? vm->max : vm->min;
 }
 
+/* Frames to reclaim at once while somebody waits for one. */
+static inline uint32_t reclaim_unit(const struct reclaim *r)
+{
+	return r->host->evictor.wake ? IN_LINE_BATCH : 1;
+}
+
 /* reclaim_stat.c */
 
 extern const struct stat_row reclaim_host_rows[], reclaim_vm_rows[];

@@ -96,7 +96,7 @@ static int touch_all(struct guest_end *g, struct live *live, double *ns, struct 
 	return err_run(err, EIO, "the guest to measure did not answer");
 }
 
-static int open_host(struct bench_host *b, int64_t around, struct err *err)
+static int open_host(struct bench_host *b, const char *around, struct err *err)
 {
 	struct host_opts host = {0};
 	struct cost_opts cost = {0};
@@ -110,7 +110,7 @@ static int open_host(struct bench_host *b, int64_t around, struct err *err)
 		return err_run(err, ENOMEM, "no memory for a host");
 	host.frames = 2 * PAGES;
 	host.backing = &backing_live.policy;
-	live.fault_around = around;
+	live.fault_around = policy_find(arounds, around);
 	snprintf(b->socket, sizeof b->socket, "/tmp/ballast-bench.%d", (int)getpid());
 	int rc = host_new(&host, &cost, &b->host, err);
 	if (rc == 0 && pmap_part_new(b->host, &pmaps))
@@ -162,7 +162,7 @@ static int measure(struct bench_host *b, json_t *out, struct err *err)
 	return 0;
 }
 
-static int with_host(json_t *all, const char *name, int64_t around, struct err *err)
+static int with_host(json_t *all, const char *name, const char *around, struct err *err)
 {
 	struct bench_host b = {0};
 	json_t *out = json_object();
@@ -223,8 +223,8 @@ static int on_one_cpu(json_t *all, struct err *err)
 	CPU_SET(sched_getcpu(), &one);
 	if (sched_getaffinity(0, sizeof before, &before) || sched_setaffinity(0, sizeof one, &one))
 		return err_run(err, errno, "no CPU of its own: %s", strerror(errno));
-	int rc = with_host(all, "manager and guest on one CPU", 1, err);
-	rc = rc ? rc : with_host(all, "the same, fault_around 8", 8, err);
+	int rc = with_host(all, "manager and guest on one CPU", "off", err);
+	rc = rc ? rc : with_host(all, "the same, fault_around 8", "8", err);
 	sched_setaffinity(0, sizeof before, &before);
 	return rc;
 }
@@ -238,6 +238,6 @@ int bench_live(const struct bench_args *args, json_t *out, struct err *err)
 	}
 	int rc = bare(out, err);
 	rc = rc ? rc : on_one_cpu(out, err);
-	rc = rc ? rc : with_host(out, "wherever the kernel puts them", 1, err);
-	return rc ? rc : with_host(out, "the same there, fault_around 8", 8, err);
+	rc = rc ? rc : with_host(out, "wherever the kernel puts them", "off", err);
+	return rc ? rc : with_host(out, "the same there, fault_around 8", "8", err);
 }

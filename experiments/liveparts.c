@@ -131,11 +131,15 @@ static int open_all(const struct job *job, const char *agents, struct kept *kept
 int liveparts_open(struct job *job, const char *agents, struct kept *kept, struct liveparts *p,
 		   struct err *err)
 {
-	struct host_opts opts = *(const struct host_opts *)job_section(job, &host_section);
+	const struct host_opts *wanted = job_section(job, &host_section);
 	const struct swap_opts *swap = job_section(job, &swap_section);
 
 	*p = (struct liveparts){.slots = swap->size >> PAGE_SHIFT};
 	int rc = liveparts_check(job, err);
+	/* Guests that run by themselves are not to wait for evictions. */
+	if (rc == 0 && strcmp(job_where(job, wanted, "thresholds"), "default") == 0)
+		rc = job_set(job, "host.thresholds=reserve", err);
+	struct host_opts opts = *wanted;
 	if (rc == 0)
 		rc = host_size(job, kept, &opts, err);
 	if (rc)

@@ -52,6 +52,7 @@ static void let_go(struct live_vm *v)
 {
 	struct loop *loop = &v->live->loop;
 
+	thread_end(v);
 	loop_close(loop, &v->uffd);
 	loop_close(loop, &v->sock);
 	loop_close(loop, &v->process);
@@ -173,8 +174,8 @@ int attach_watch(struct live_vm *v)
 	int rc = loop_watch(loop, &v->process, EPOLLIN);
 
 	rc = rc ? rc : open_pagemap(v);
-	rc = rc ? rc : loop_watch(loop, &v->sock, EPOLLIN);
-	return rc ? rc : loop_watch(loop, &v->uffd, EPOLLIN);
+	rc = rc ? rc : loop_watch(loop, &v->sock, EPOLLRDHUP);
+	return rc ? rc : thread_start(v);
 }
 
 /* From now on the guest outlives this manager. */
@@ -198,7 +199,8 @@ static int run_guest(struct live_vm *v, int uffd)
 	v->uffd.fd = uffd;
 	fcntl(uffd, F_SETFL, O_NONBLOCK);
 	int rc = open_pagemap(v);
-	rc = rc ? rc : loop_watch(&v->live->loop, &v->uffd, EPOLLIN);
+	rc = rc ? rc : loop_change(&v->live->loop, &v->sock, EPOLLRDHUP);
+	rc = rc ? rc : thread_start(v);
 	if (rc)
 		return rc;
 	keep(v);
@@ -212,11 +214,14 @@ static int run_guest(struct live_vm *v, int uffd)
 static void sock_ready(struct watch *s, uint32_t events)
 {
 	struct live_vm *v = s->owner;
+	struct pollfd still = {s->fd, POLLIN, 0};
 	struct wire w;
 	struct err err;
 	int fd;
 
 	(void)events;
+	if (poll(&still, 1, 0) != 1)
+		return; /* it was an answer, and who asked has it */
 	ssize_t n = wire_receive(s->fd, &w, &fd);
 	if (n > 0 && w.op == WIRE_READY && fd >= 0 && v->state == LIVE_ATTACHING) {
 		int rc = run_guest(v, fd);
@@ -391,10 +396,10 @@ void attach_close(struct live *live)
 
 void attach_ready(struct live_vm *v)
 {
-	v->uffd = (struct watch){-1, fault_ready, v};
+	v->uffd = (struct watch){-1, NULL, v}; /* its thread's */
 	v->sock = (struct watch){-1, sock_ready, v};
 	v->process = (struct watch){-1, process_ready, v};
-	v->pagemap = -1;
+	v->pagemap = v->stop = -1;
 }
 
 void attach_drop(struct live_vm *v)

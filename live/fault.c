@@ -129,7 +129,7 @@ static uint32_t reach(const struct live_vm *v, ppn_t ppn)
 {
 	const struct host *host = v->live->host;
 	const struct pmap *pmap = v->vm->pmap;
-	uint32_t most = (uint32_t)v->live->opts.fault_around, n = 1;
+	uint32_t most = v->around, n = 1;
 
 	if (host->machine.free <= host->mark_high + (uint64_t)most)
 		return 1;
@@ -173,37 +173,27 @@ static int touch(struct live_vm *v, ppn_t ppn, bool write, struct err *err)
 	return show_private(v, ppn, false);
 }
 
-static void handle(struct live_vm *v, const struct uffd_msg *msg)
+uint64_t fault_event(struct live_vm *v, const struct uffd_msg *msg, uint64_t now)
 {
 	uint64_t page = (msg->arg.pagefault.address - v->base) >> PAGE_SHIFT;
 	const uint64_t writes = UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP;
-	struct err err = {0};
+	struct err err;
 
 	if (msg->event != UFFD_EVENT_PAGEFAULT || page >= v->vm->pages)
-		return;
-	uint64_t start = os_mono_ns();
+		return now;
+	err.exit_code = 0;
 	int rc = touch(v, (ppn_t){(uint32_t)page}, msg->arg.pagefault.flags & writes, &err);
-	uint64_t took = os_mono_ns() - start;
+	uint64_t end = os_mono_ns(), took = end - now;
 	v->stats.events++;
 	v->stats.fault_ns += took;
 	v->stats.fault_worst = max_u64(v->stats.fault_worst, took);
 	if (rc == 0 || rc == -ESRCH) /* a process that ends has no memory any more */
-		return;
+		return end;
 	if (!err.exit_code)
 		err_run(&err, -rc, "page %u cannot be shown to the guest: %s", (uint32_t)page,
 			strerror(-rc));
 	attach_fail(v, &err);
-}
-
-void fault_ready(struct watch *w, uint32_t events)
-{
-	struct live_vm *v = w->owner;
-	struct uffd_msg msg[16];
-
-	(void)events;
-	ssize_t n = read(w->fd, msg, sizeof msg);
-	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof *msg && v->state == LIVE_RUNNING; i++)
-		handle(v, &msg[i]);
+	return end;
 }
 
 /* Pages from ppn on, up to n, that are mapped to their window; or, of `home` false, that are not.

@@ -16,11 +16,21 @@
 
 const char *const live_state_names[] = {"expected", "attaching", "running", "dying", "gone"};
 
+static const struct policy around[] = {
+	{"off", "the page alone"}, {"2", "2 pages"},   {"4", "4 pages"},   {"8", "8 pages"},
+	{"16", "16 pages"},	   {"32", "32 pages"}, {"64", "64 pages"},
+};
+
+const struct policy *const arounds[] = {&around[0], &around[1], &around[2], &around[3],
+					&around[4], &around[5], &around[6], NULL};
+
 #define LIVE(field) offsetof(struct live_opts, field)
 
 static const struct opt live_options[] = {
-	{"fault_around", OPT_INT, LIVE(fault_around), "8", 1, 64, NULL,
+	{"fault_around", OPT_CHOICE, LIVE(fault_around), "8", 0, 0, arounds,
 	 "pages of its aligned neighbourhood that a first touch maps, where memory is not short"},
+	{"beside", OPT_BOOL, LIVE(beside), "yes", 0, 0, NULL,
+	 "the thread that serves a guest runs on the CPU where the guest waits for it"},
 	{"orphan", OPT_TIME, LIVE(orphan), "30s", 0, 1e13, NULL,
 	 "how long guests wait for a host that has died, before they are ended; whole seconds"},
 	{"time", OPT_TIME, LIVE(time), "0", 0, 1e16, NULL,
@@ -51,6 +61,14 @@ static const struct stat_row live_vm_rows[] = {
 	 "times that the balloon driver's bell was heard"},
 	{"live_deaf", STAT_COUNTER, "1", STAT(deaf), false,
 	 "times that it rang too often to be heard for the rest of a second"},
+	{NULL},
+};
+
+#define HOST_STAT(field) offsetof(struct host, field)
+
+static const struct stat_row live_host_rows[] = {
+	{"live_in_line", STAT_COUNTER, "frames", HOST_STAT(evictor.in_line), false,
+	 "frames reclaimed while a guest waited for one, the reserve being used up"},
 	{NULL},
 };
 
@@ -90,6 +108,9 @@ static int vm_added(void *ctx, struct vm *vm)
 		return -ENOMEM;
 	v->live = live;
 	v->vm = vm;
+	v->around = live->opts.fault_around == &around[0]
+			    ? 1
+			    : (uint32_t)atoi(live->opts.fault_around->name);
 	attach_ready(v);
 	v->record = live->adding;
 	v->at = arena_at(&live->arena, v->record);
@@ -119,6 +140,7 @@ static void vm_removed(void *ctx, struct vm *vm)
 	struct live *live = ctx;
 	struct live_vm *v = live->vm[vm->id];
 
+	threads_halt(live);
 	live->vm[vm->id] = NULL;
 	if (!v)
 		return;
@@ -139,6 +161,7 @@ static void live_close(void *ctx)
 	struct live *live = ctx;
 
 	attach_close(live);
+	threads_close(live);
 	loop_fini(&live->loop);
 	arena_close(&live->arena);
 	pool_of(&live->host->machine)->guard = (struct pool_guard){0};
@@ -193,10 +216,12 @@ int live_open(struct host *host, struct pmap_part *pmaps, const struct live_opts
 	live->tag = kept ? kept->lives << 20 : 0;
 	live->opts = *opts;
 	live->start_ns = os_mono_ns();
-	live->listener.fd = live->arena.fd = -1;
+	live->listener.fd = live->arena.fd = live->bell.fd = -1;
 	host_add_part(host, &live_part, live);
+	stat_bind(&host->scope, live_host_rows, host);
 	pool_of(&host->machine)->guard = (struct pool_guard){fault_protect, live};
 	int rc = loop_init(&live->loop);
+	rc = rc ? rc : threads_open(live);
 	if (rc)
 		return err_run(err, -rc, "no event loop: %s", strerror(-rc));
 	rc = open_memory(live, slots);
@@ -404,11 +429,16 @@ static uint64_t time_now(struct live *live)
 
 int live_turn(struct live *live, uint64_t timeout_ns, struct err *err)
 {
-	uint64_t now = time_now(live);
+	uint64_t now = time_now(live), till;
 
 	tell_time(live, now);
-	int rc = loop_turn(&live->loop, clock_next(&live->host->clock, now + timeout_ns) - now);
-	return rc ? err_run(err, -rc, "the event loop failed: %s", strerror(-rc)) : 0;
+	thread_evict(live);
+	till = clock_next(&live->host->clock, now + timeout_ns);
+	int rc = thread_sleep(live, till, live->shortage || till < now ? 0 : till - now);
+	if (rc)
+		return err_run(err, -rc, "the event loop failed: %s", strerror(-rc));
+	loop_serve(&live->loop);
+	return 0;
 }
 
 int live_check(struct err *err)

@@ -9,9 +9,12 @@
  * says. The page's state decides, an event is only a hint: it may be late,
  * doubled, or about a page that has changed meanwhile.
  *
- * The manager is one thread, a loop over descriptors and the host's timers,
- * whose clock is the time since it started. A guest that breaks the agent's
- * protocol, or whose page is lost, is killed; the others run on.
+ * Threads: whoever opens a host turns its loop over descriptors and the host's
+ * timers, whose clock is the time since it started, and may use the host between
+ * turns; while the loop waits, each guest's own thread serves its events, one
+ * at a time (live/private.h). Between turns guests wait, so they should be
+ * short. A guest that breaks the agent's protocol, or whose page is lost, is
+ * killed; the others run on.
  */
 #ifndef BALLAST_LIVE_LIVE_H
 #define BALLAST_LIVE_LIVE_H
@@ -20,14 +23,18 @@
 #include "live/loop.h"
 #include "pmap/pmap.h"
 
+#include <pthread.h>
 #include <sys/types.h>
 
 /* live { } of a job file. */
 struct live_opts {
-	int64_t fault_around; /* pages mapped at a first touch */
-	uint64_t orphan;      /* ns that a guest waits for a manager that is gone */
-	uint64_t time;	      /* ns after which whoever runs the host ends it; 0: never */
+	const struct policy *fault_around; /* of arounds[]: pages mapped at a first touch */
+	bool beside;			   /* a guest's thread follows it from CPU to CPU */
+	uint64_t orphan;		   /* ns that a guest waits for a manager that is gone */
+	uint64_t time; /* ns after which whoever runs the host ends it; 0: never */
 };
+
+extern const struct policy *const arounds[]; /* off, 2, 4, ... 64 */
 
 extern const struct opt_section live_section;
 
@@ -62,8 +69,12 @@ struct live_vm {
 	pid_t pid;
 	struct watch uffd, sock, process; /* the last is a pidfd */
 	struct err why;			  /* it is DYING, if there is a reason */
+	pthread_t thread;		  /* serves its events, while it is threaded */
+	bool threaded, stopping;
+	int stop; /* rung to end it; -1 none */
 	int pagemap;
-	uint64_t base; /* of its memory, in its own process */
+	uint32_t around; /* pages that a first touch maps at most */
+	uint64_t base;	 /* of its memory, in its own process */
 	/*
 	 * [pages] 0: mapped to its window, else to that slot of the pool + 1.
 	 * With AT_MOVING that is what was asked for; where it is, nobody knows.

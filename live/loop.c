@@ -35,6 +35,13 @@ void loop_ignore(struct loop *loop, struct watch *w)
 	epoll_ctl(loop->epoll, EPOLL_CTL_DEL, w->fd, NULL);
 }
 
+int loop_change(struct loop *loop, struct watch *w, uint32_t events)
+{
+	struct epoll_event e = {.events = events, .data.ptr = w};
+
+	return epoll_ctl(loop->epoll, EPOLL_CTL_MOD, w->fd, &e) ? -errno : 0;
+}
+
 void loop_close(struct loop *loop, struct watch *w)
 {
 	if (w->fd < 0)
@@ -44,7 +51,7 @@ void loop_close(struct loop *loop, struct watch *w)
 	w->fd = -1;
 }
 
-int loop_turn(struct loop *loop, uint64_t timeout_ns)
+int loop_wait(struct loop *loop, uint64_t timeout_ns)
 {
 	const struct timespec timeout = {(time_t)(timeout_ns / 1000000000u),
 					 (long)(timeout_ns % 1000000000u)};
@@ -53,12 +60,25 @@ int loop_turn(struct loop *loop, uint64_t timeout_ns)
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	loop->events = n;
-	for (loop->at = 0; loop->at < n;) {
+	return 0;
+}
+
+void loop_serve(struct loop *loop)
+{
+	for (loop->at = 0; loop->at < loop->events;) {
 		const struct epoll_event *e = &loop->event[loop->at++];
 		struct watch *w = e->data.ptr;
 		if (w)
 			w->ready(w, e->events);
 	}
 	loop->events = 0;
-	return 0;
+}
+
+int loop_turn(struct loop *loop, uint64_t timeout_ns)
+{
+	int rc = loop_wait(loop, timeout_ns);
+
+	if (rc == 0)
+		loop_serve(loop);
+	return rc;
 }

@@ -34,7 +34,17 @@ void loop_ignore(struct loop *loop, struct watch *w);
 /* Stops waiting and closes the descriptor; what is left of this turn passes it over. */
 void loop_close(struct loop *loop, struct watch *w);
 
-/* Waits up to timeout_ns for what is ready and calls it. 0 or -errno. */
+/* Waits for other events of w->fd. 0 or -errno. */
+MUST_CHECK int loop_change(struct loop *loop, struct watch *w, uint32_t events);
+
+/*
+ * Waits up to timeout_ns for what is ready, and then calls it. Meanwhile others
+ * may watch descriptors, but not close any. 0 or -errno.
+ */
+MUST_CHECK int loop_wait(struct loop *loop, uint64_t timeout_ns);
+void loop_serve(struct loop *loop);
+
+/* Both. 0 or -errno. */
 MUST_CHECK int loop_turn(struct loop *loop, uint64_t timeout_ns);
 
 #endif

@@ -3,10 +3,15 @@
 #define BALLAST_LIVE_PRIVATE_H
 
 #include "live/live.h"
+#include "live/place.h"
 #include "live/pool.h"
 #include "live/wire.h"
 
+struct uffd_msg;
+
 struct live {
+	pthread_mutex_t lock;
+	bool locked; /* there is a lock, and whoever opened the host has it */
 	struct host *host;
 	struct live_opts opts;
 	struct loop loop;
@@ -21,6 +26,10 @@ struct live {
 	struct arena_guest *adding; /* the record of the VM that vm_add() is adding */
 	uint32_t tag;		    /* of the last move */
 	struct balloon *balloon;    /* NULL: guests have none */
+	struct watch bell;	    /* rung to wake the loop */
+	bool rung;		    /* and not heard yet */
+	bool shortage;		    /* of free frames, for the loop to mend */
+	uint64_t sleeps_till;	    /* ns of the host's clock; 0: it does not sleep */
 };
 
 /* Where the keeper has a guest's descriptors. */
@@ -52,11 +61,33 @@ MUST_CHECK bool channel_hand_over(const struct live_vm *v); /* to the agent */
 void channel_close(struct live_vm *v);
 
 /* fault.c: what a guest's touch leads to. */
-void fault_ready(struct watch *w, uint32_t events);
+/* now: the monotonic time. Returns the same, afterwards. */
+uint64_t fault_event(struct live_vm *v, const struct uffd_msg *msg, uint64_t now);
 void fault_hide(void *ctx, ppn_t ppn); /* pmap.hide */
 void fault_pin(struct live_vm *v);     /* until they are settled, none is evicted */
 MUST_CHECK int fault_settle(struct live_vm *v, struct err *err); /* pages AT_MOVING */
 /* struct pool_guard */
 void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, uint32_t n, bool on);
+
+/*
+ * thread.c: who may be in the host.
+ *
+ * One at a time: whoever has the lock. Whoever opened the host, and turns its
+ * loop, has it at all times but while it waits for something to happen, for a
+ * guest's thread to end, or for bytes to be moved (struct breather); so what
+ * the loop calls, and its caller, need not know of it. A guest's thread has it
+ * while it serves what it read, and touches nothing of the host without it.
+ */
+MUST_CHECK int threads_open(struct live *live); /* 0 or -errno; takes the lock */
+void threads_close(struct live *live);
+MUST_CHECK int thread_start(struct live_vm *v); /* for v->uffd. 0 or -errno */
+void thread_end(struct live_vm *v);
+void threads_halt(struct live *live); /* all of them, before the host comes apart */
+
+/* Reclaims frames, if they are short. */
+void thread_evict(struct live *live);
+
+/* Waits in the loop for ns at most, till that time of the host's clock. 0 or -errno. */
+MUST_CHECK int thread_sleep(struct live *live, uint64_t till, uint64_t ns);
 
 #endif

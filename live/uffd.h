@@ -25,7 +25,7 @@
 
 #define UFFD_NEEDED                                                                                \
 	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |  \
-	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_WP_UNPOPULATED)
+	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_WP_UNPOPULATED | UFFD_FEATURE_THREAD_ID)
 
 static inline int uffd_call(int uffd, unsigned long request, void *arg)
 {

@@ -69,6 +69,7 @@ static inline void live_test_open(struct live_test *t, struct live_shape s)
 	struct share_opts share = {0};
 	struct swap_opts swap = {0};
 	struct live_opts live = {0};
+	char around[8];
 	struct err err;
 
 	if (live_check(&err))
@@ -80,11 +81,13 @@ static inline void live_test_open(struct live_test *t, struct live_shape s)
 		  &err);
 	host.frames = s.frames;
 	host.backing = &backing_live.policy;
+	host.thresholds = policy_find(thresholds_list, "reserve");
 	share.scan = policy_find(scans, s.scan ? s.scan : "none");
 	share.rate_vm = s.rate;
 	share.rate_total = 0;
 	share.period = 10000000;
-	live.fault_around = s.around ? s.around : 1;
+	snprintf(around, sizeof around, "%d", (int)s.around);
+	live.fault_around = policy_find(arounds, s.around ? around : "off");
 	snprintf(t->socket, sizeof t->socket, "/tmp/ballast-test.%d", (int)getpid());
 	live_need(host_new(&host, &cost, &t->host, &err), &err);
 	live_need(pmap_part_new(t->host, &t->pmaps), &err);

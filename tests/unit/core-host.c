@@ -237,6 +237,51 @@ static void reclaimers_are_asked_in_order(void)
 	host_free(host);
 }
 
+static void woken(void *ctx)
+{
+	++*(int *)ctx;
+}
+
+/* With somebody to evict beside them, guests take from the reserve and wait for its end alone. */
+static void an_evictor_is_woken_first(void)
+{
+	char log[256] = "";
+	uint32_t hoard[50];
+	struct host *host = open_host(100, "reserve"); /* marks 4 and 6 */
+	struct witness r = {.name = "a", .log = log, .m = &host->machine, .hoard = hoard};
+	struct err err = {0};
+	struct vm *vm;
+	int woke = 0;
+	mpn_t mpn;
+
+	host_add_reclaimer(host, &witness_reclaimer, &r);
+	host->evictor.wake = woken;
+	host->evictor.ctx = &woke;
+	CU_ASSERT_EQUAL(vm_add(host, "vm", 4, &vm, &err), 0);
+	for (r.hoarded = 0; r.hoarded < 50; r.hoarded++)
+		hoard[r.hoarded] = machine_take(&host->machine).n;
+	while (host->machine.free > 4)
+		CU_ASSERT_EQUAL(host_take_frame(host, vm, &mpn, &err), 0);
+	host_replenish(host);
+	CU_ASSERT_EQUAL(r.wanted, 2);
+	CU_ASSERT_EQUAL(host->machine.free, 6);
+	*log = '\0';
+	while (host->machine.free > 0)
+		CU_ASSERT_EQUAL(host_take_frame(host, vm, &mpn, &err), 0);
+	CU_ASSERT_EQUAL(woke, 4);
+	CU_ASSERT_STRING_EQUAL(log, "");
+	CU_ASSERT_EQUAL(host->evictor.in_line, 0);
+	CU_ASSERT_EQUAL(host_take_frame(host, vm, &mpn, &err), 0);
+	CU_ASSERT_EQUAL(woke, 5);
+	CU_ASSERT_STRING_EQUAL(log, "a! ");
+	CU_ASSERT_EQUAL(r.wanted, 6); /* the mark, which is less than a batch */
+	CU_ASSERT_EQUAL(host->evictor.in_line, 6);
+	CU_ASSERT_EQUAL(host->machine.free, 6 - 1);
+	host_replenish(host);
+	CU_ASSERT_EQUAL(host->machine.free, 5); /* above the mark */
+	host_free(host);
+}
+
 /* The reserve serves when nothing can be reclaimed; then the first reason given is told. */
 static void no_frame_is_an_error_with_a_reason(void)
 {
@@ -374,7 +419,7 @@ TESTS("core/host", {"parts in order", parts_come_in_order_and_go_in_reverse},
       {"a part refuses", a_part_that_refuses_a_vm_undoes_the_rest}, {"marks", marks},
       {"upside down", a_reserve_upside_down_is_refused},
       {"reclaimers in order", reclaimers_are_asked_in_order},
-      {"no frame", no_frame_is_an_error_with_a_reason},
+      {"an evictor", an_evictor_is_woken_first}, {"no frame", no_frame_is_an_error_with_a_reason},
       {"a failed VM", a_failed_vm_gives_everything_back},
       {"an ended VM", an_ended_vm_gives_everything_back},
       {"nothing leaks", nothing_leaks_between_guests}, {"not one too many", not_one_vm_too_many})
