@@ -1,4 +1,4 @@
-#include "core/machine.h"
+#include "core/runs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -36,6 +36,7 @@ int machine_init(struct machine *m, struct meter *meter, const struct backing *b
 void machine_fini(struct machine *m)
 {
 	m->backing->close(m);
+	runs_free(m);
 	meter_free(m->meter, m->used, m->frames * sizeof *m->used);
 	meter_free(m->meter, m->stamp, m->frames * sizeof *m->stamp);
 	meter_free(m->meter, m->frame, m->frames * sizeof *m->frame);
@@ -189,6 +190,8 @@ size_t machine_audit(const struct machine *m, FILE *out)
 	bad += expect(out, "private", m->private_frames, private_frames);
 	bad += expect(out, "shared", m->shared, shared);
 	bad += expect(out, "overhead", m->overhead, overhead);
+	if (m->runs)
+		return bad + runs_audit(m, out);
 	for (int z = 0; z < ZONE_COUNT; z++)
 		bad += zone_audit(m, &m->zone[z], out);
 	return bad;

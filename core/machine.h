@@ -9,7 +9,8 @@
  * Frames below the boundary form the low zone, which devices can address; the
  * rest is high, and is handed out first. Free frames of a zone are a stack
  * linked through the frames themselves, above a region never used yet, so that
- * a host of a terabyte starts in no time.
+ * a host of a terabyte starts in no time. A machine with runs (core/runs.h) keeps
+ * them by runs of 2 MiB instead.
  *
  * What a frame's page contains is the backing's business: `ids` keeps a 64-bit
  * content id per frame and no bytes, `ram` keeps real bytes. A content id
@@ -60,6 +61,7 @@ struct zone {
 enum frame_track { TRACK_NOTHING, TRACK_USED, TRACK_STAMPS };
 
 struct machine;
+struct runs;
 
 #define STAMP_FREE  0		     /* of a frame that backs no private page */
 #define STAMP_LIMIT (UINT32_MAX / 2) /* past it, renew: now must not come round to STAMP_FREE */
@@ -83,6 +85,7 @@ struct machine {
 	uint64_t shared;	 /* each backs several */
 	uint64_t overhead;	 /* the manager's own */
 	struct zone zone[ZONE_COUNT];
+	struct runs *runs; /* or NULL: free frames are the zones' stacks */
 	const struct backing *backing;
 	uint64_t *ids;	/* ids: content id per frame, NULL until one is not 0 */
 	uint8_t *bytes; /* where pages have bytes: their start */
@@ -190,6 +193,10 @@ static inline void machine_thaw(struct machine *m, mpn_t mpn)
 		m->backing->thaw(m, mpn);
 }
 
+/* The same where there are runs (core/runs.h); the zone has a free frame, or had it before. */
+mpn_t runs_take(struct machine *m, enum zone_id zone);
+void runs_put(struct machine *m, mpn_t mpn);
+
 /* Takes a free frame of that zone, unowned and not zeroed; MPN_NONE if none is free. */
 static inline mpn_t machine_take_from(struct machine *m, enum zone_id zone)
 {
@@ -198,6 +205,8 @@ static inline mpn_t machine_take_from(struct machine *m, enum zone_id zone)
 
 	if (unlikely(z->free == 0))
 		return MPN_NONE;
+	if (unlikely(m->runs != NULL))
+		return runs_take(m, zone);
 	if (mpn_valid(mpn))
 		z->free_head = m->frame[mpn.n].ppn;
 	else
@@ -219,7 +228,10 @@ static inline void machine_untake(struct machine *m, mpn_t mpn)
 	struct zone *z = machine_zone(m, mpn);
 
 	m->frame[mpn.n] = (struct frame){z->free_head, 0, 0};
-	z->free_head = mpn.n;
+	if (unlikely(m->runs != NULL))
+		runs_put(m, mpn);
+	else
+		z->free_head = mpn.n;
 	z->free++;
 	m->free++;
 }

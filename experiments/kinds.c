@@ -7,6 +7,7 @@
 #include "experiments/timeline.h"
 #include "live/live.h"
 #include "pmap/ioremap.h"
+#include "pmap/large.h"
 #include "pmap/mmu.h"
 #include "sharing/sharing.h"
 #include "swap/swap.h"
@@ -18,25 +19,10 @@
 
 const struct opt_section *const job_sections[] = {
 	/* One line per section of a job file, in the order of its appearance. */
-	&host_section,
-	&cost_section,
-	&io_section,
-	&reclaim_section,
-	&tax_section,
-	&sample_section,
-	&share_section,
-	&balloon_section,
-	&swap_section,
-	&mmu_section,
-	&run_section,
-	&live_section,
-	&gen_section,
-	&guest_section,
-	&workload_section,
-	&vm_section,
-	&at_section,
-	&expect_section,
-	NULL,
+	&host_section,	   &cost_section,  &io_section,	     &reclaim_section, &tax_section,
+	&sample_section,   &share_section, &balloon_section, &swap_section,    &mmu_section,
+	&large_section,	   &run_section,   &live_section,    &gen_section,     &guest_section,
+	&workload_section, &vm_section,	   &at_section,	     &expect_section,  NULL,
 };
 
 const struct kind kinds[] = {
@@ -51,6 +37,8 @@ const struct kind kinds[] = {
 	{"backing", "where page contents live (host.backing)", backings},
 	{"translation", "how guest addresses become machine addresses (vm.NAME.translation)",
 	 translations},
+	{"frames", "where the frames of pages come from (large.frames)", large_frames_list},
+	{"care", "what is done with large pages (share.large, sample.large)", large_cares},
 	{"relation", "how a statistic must stand to a value (expect.NAME.relation)", relations},
 	{"reader", "trace formats that can be read (vm.NAME.format, trace import)", trace_readers},
 	{"writer", "trace formats that can be written (trace export)", trace_writers},

@@ -5,6 +5,7 @@
 #include "experiments/recording.h"
 #include "experiments/run_live.h"
 #include "pmap/ioremap.h"
+#include "pmap/large.h"
 #include "experiments/timeline.h"
 #include "experiments/translating.h"
 #include "experiments/vm_live.h"
@@ -135,6 +136,9 @@ static int open_host(struct run *run, uint64_t guest_pages, struct err *err)
 		return rc;
 	if (pmap_part_new(run->host, &pmaps))
 		return err_run(err, ENOMEM, "no memory for a host");
+	rc = large_open(run->host, job_section(run->job, &large_section), err);
+	if (rc)
+		return rc;
 	rc = sharing_open(run->host, pmaps, job_section(run->job, &share_section), &run->sharing,
 			  err);
 	if (rc)

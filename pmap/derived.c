@@ -1,5 +1,7 @@
 #include "pmap/derived.h"
 
+#include "pmap/large.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +19,16 @@ int derived_init(struct derived *d, struct mmu *mmu, bool direct)
 	slab_init(&d->slab, sizeof(struct dtable), meter);
 	d->leaves = meter_alloc(meter, pages * sizeof *d->leaves);
 	d->made = meter_alloc(meter, pages * sizeof *d->made);
+	d->large = meter_alloc(meter, pmap_stretches(mmu->pmap) * sizeof *d->large);
+	d->tables_in = meter_alloc(meter, pmap_stretches(mmu->pmap) * sizeof *d->tables_in);
+	d->broken = meter_alloc(meter, pmap_stretches(mmu->pmap) * sizeof *d->broken);
 	if (direct) {
 		d->type = meter_alloc(meter, pages);
 		d->refs = meter_alloc(meter, pages * sizeof *d->refs);
 		d->writable = meter_alloc(meter, pages * sizeof *d->writable);
 	}
-	if (d->leaves && d->made && (!direct || (d->type && d->refs && d->writable)))
+	if (d->leaves && d->made && d->large && d->tables_in && d->broken &&
+	    (!direct || (d->type && d->refs && d->writable)))
 		return 0;
 	derived_fini(d, mmu);
 	return -ENOMEM;
@@ -35,6 +41,9 @@ void derived_fini(struct derived *d, struct mmu *mmu)
 
 	meter_free(meter, d->leaves, pages * sizeof *d->leaves);
 	meter_free(meter, d->made, pages * sizeof *d->made);
+	meter_free(meter, d->large, pmap_stretches(mmu->pmap) * sizeof *d->large);
+	meter_free(meter, d->tables_in, pmap_stretches(mmu->pmap) * sizeof *d->tables_in);
+	meter_free(meter, d->broken, pmap_stretches(mmu->pmap) * sizeof *d->broken);
 	meter_free(meter, d->type, pages);
 	meter_free(meter, d->refs, pages * sizeof *d->refs);
 	meter_free(meter, d->writable, pages * sizeof *d->writable);
@@ -82,16 +91,6 @@ static void node_remove(struct derived *d, uint32_t *head, uint32_t where)
 
 /* ---- words -------------------------------------------------------------------- */
 
-static bool is_leaf(const struct dtable *t)
-{
-	return t->level == 1;
-}
-
-static uint32_t child_of(uint64_t w)
-{
-	return (uint32_t)(w >> PAGE_SHIFT);
-}
-
 /*
  * Takes what a table translates at vpn, an address below it, out of the TLB, in each
  * space that leads there. False: there are more paths than it pays to follow.
@@ -127,14 +126,16 @@ void derived_flush(struct derived *d, struct mmu *mmu)
 /* What word i of a table translates leaves the TLB. */
 static void unload(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i)
 {
+	uint64_t vpn = (uint64_t)i << 9 * (d->table[table]->level - 1);
 	unsigned left = PATHS_MOST;
 
-	if (d->loose || !unload_by(d, mmu, table, i, &left))
+	if (d->loose || !unload_by(d, mmu, table, vpn, &left))
 		derived_flush(d, mmu);
 }
 
 /* Empties a word, whatever it says. A splinter goes with the word that points to it. */
-static void clear(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i)
+static void clear(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i,
+		  enum large_cause cause)
 {
 	struct dtable *t = d->table[table];
 	uint64_t w = t->word[i];
@@ -142,29 +143,26 @@ static void clear(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i
 	if (!(w & DW_P))
 		return;
 	t->word[i] = 0;
-	if (is_leaf(t)) {
+	if (derived_is_leaf(t)) {
 		t->version = ++d->versions;
 		node_remove(d, &d->leaves[t->ppn[i]], WHERE(table, i));
 		unload(d, mmu, table, i); /* while it can be found */
 		return;
 	}
 	d->gen++;
+	if (w & DW_PS) {
+		node_remove(d, &d->large[t->ppn[i] / PT_LARGE], WHERE(table, i));
+		d->broken[t->ppn[i] / PT_LARGE] = true;
+		d->larges--;
+		large_broken(mmu, cause);
+		unload(d, mmu, table, i);
+		return;
+	}
 	d->loose = true;
-	struct dtable *child = d->table[child_of(w)];
+	struct dtable *child = d->table[derived_child(w)];
 	node_remove(d, &child->parents, WHERE(table, i));
 	if (child->splinter)
-		derived_drop(d, mmu, child_of(w));
-}
-
-static bool protected(const struct derived *d, uint32_t ppn)
-{
-	if (d->direct)
-		return d->type[ppn] != 0;
-	for (uint32_t t = d->made[ppn]; t; t = d->table[t]->next) {
-		if (!d->table[t]->unsync)
-			return true;
-	}
-	return false;
+		derived_drop(d, mmu, derived_child(w));
 }
 
 /*
@@ -180,10 +178,11 @@ static bool set_leaf(struct derived *d, struct mmu *mmu, uint32_t table, unsigne
 	uint64_t w = DW_P | (uint64_t)pte_value(p) << PAGE_SHIFT |
 		     (uint64_t)gpte_rights(g) << DW_R_AT | (p & PTE_W ? DW_HOSTW : 0);
 
-	if ((g & GPTE_W) && (p & PTE_W) && (d->direct || (g & GPTE_D)) && !protected(d, ppn))
+	if ((g & GPTE_W) && (p & PTE_W) && (d->direct || (g & GPTE_D)) &&
+	    !derived_protected(d, ppn))
 		w |= DW_W;
 	if (t->word[i] & DW_P && t->ppn[i] != ppn)
-		clear(d, mmu, table, i);
+		clear(d, mmu, table, i, CAUSE_TABLE);
 	if (!(t->word[i] & DW_P) && !node_add(d, &d->leaves[ppn], WHERE(table, i)))
 		return false;
 	bool less = t->word[i] & ~w & DW_W;
@@ -196,14 +195,41 @@ static bool set_leaf(struct derived *d, struct mmu *mmu, uint32_t table, unsigne
 	return true;
 }
 
+/* The same for 2 MiB from page base on, of a stretch that is whole. */
+static bool set_large(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i, gpte_t g,
+		      uint32_t base)
+{
+	struct dtable *t = d->table[table];
+	uint64_t w = DW_P | DW_PS | DW_HOSTW |
+		     (uint64_t)pte_value(mmu->pmap->pte[base]) << PAGE_SHIFT |
+		     (uint64_t)gpte_rights(g) << DW_R_AT;
+
+	if ((g & GPTE_W) && (d->direct || (g & GPTE_D)))
+		w |= DW_W;
+	if (t->word[i] & DW_P && (!(t->word[i] & DW_PS) || t->ppn[i] != base))
+		clear(d, mmu, table, i, CAUSE_TABLE);
+	if (!(t->word[i] & DW_P)) {
+		if (!node_add(d, &d->large[base / PT_LARGE], WHERE(table, i)))
+			return false;
+		large_made(mmu, d->broken[base / PT_LARGE]);
+		d->larges++;
+	}
+	bool less = t->word[i] & ~w & DW_W;
+	t->word[i] = w;
+	t->ppn[i] = base;
+	if (less)
+		unload(d, mmu, table, i);
+	return true;
+}
+
 static bool set_child(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i, gpte_t g,
 		      uint32_t child)
 {
 	struct dtable *t = d->table[table];
 	uint64_t rights = (uint64_t)gpte_rights(g) << DW_R_AT;
 
-	if (t->word[i] & DW_P && child_of(t->word[i]) != child)
-		clear(d, mmu, table, i);
+	if (t->word[i] & DW_P && (t->word[i] & DW_PS || derived_child(t->word[i]) != child))
+		clear(d, mmu, table, i, CAUSE_TABLE);
 	if (!(t->word[i] & DW_P) && !node_add(d, &d->table[child]->parents, WHERE(table, i)))
 		return false;
 	t->word[i] = DW_P | (uint64_t)child << PAGE_SHIFT | rights;
@@ -283,12 +309,13 @@ void derived_drop(struct derived *d, struct mmu *mmu, uint32_t table)
 		node_remove(d, &t->parents, where);
 	}
 	for (unsigned i = 0; i < PT_WORDS; i++)
-		clear(d, mmu, table, i);
+		clear(d, mmu, table, i, CAUSE_TABLE);
 	if (!t->splinter) {
 		uint32_t *p = &d->made[t->page];
 		while (*p != table)
 			p = &d->table[*p]->next;
 		*p = t->next;
+		d->tables_in[t->page / PT_LARGE] -= !d->made[t->page];
 		age_remove(d, table);
 	}
 	d->unsynced -= t->unsync;
@@ -348,8 +375,11 @@ uint32_t derived_make(struct derived *d, struct mmu *mmu, uint32_t page, unsigne
 	t->next = d->made[page];
 	d->made[page] = n;
 	age_append(d, n);
-	if (first) /* a table from now on: leaves that let it be written lose that */
-		derived_zap(d, mmu, page, true);
+	if (!first)
+		return n;
+	/* A table from now on: leaves that let it be written lose that. */
+	d->tables_in[page / PT_LARGE]++;
+	derived_zap(d, mmu, page, true, CAUSE_TABLE);
 	return n;
 }
 
@@ -372,9 +402,9 @@ static void follow(struct derived *d, struct mmu *mmu, uint32_t table, unsigned 
 	struct dtable *t = d->table[table];
 	uint64_t ppn = gpte_ppn(g);
 
-	if (!is_leaf(t) || !usable(t, g) || !page_ready(mmu, ppn) ||
+	if (!derived_is_leaf(t) || !usable(t, g) || !page_ready(mmu, ppn) ||
 	    (!d->direct && !(g & GPTE_A)) || !set_leaf(d, mmu, table, i, g, (uint32_t)ppn))
-		clear(d, mmu, table, i);
+		clear(d, mmu, table, i, CAUSE_TABLE);
 }
 
 void derived_follow(struct derived *d, struct mmu *mmu, uint32_t page, unsigned i)
@@ -401,17 +431,34 @@ void derived_resync(struct derived *d, struct mmu *mmu, uint32_t page)
 		d->unsynced--;
 		mmu->stats.resyncs++;
 	}
-	derived_zap(d, mmu, page, true);
+	derived_zap(d, mmu, page, true, CAUSE_TABLE);
 }
 
-void derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write)
+/* Leaves of 2 MiB break, where the page is one of theirs; its small ones come anew. */
+static void zap_large(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write,
+		      enum large_cause cause)
 {
+	for (uint32_t n = d->large[ppn / PT_LARGE], next; n; n = next) {
+		uint32_t where = d->node[n].where;
+		uint64_t w = d->table[where >> 9]->word[where & (PT_WORDS - 1)];
+		next = d->node[n].next;
+		if (only_write && !(w & DW_W))
+			continue;
+		clear(d, mmu, where >> 9, where & (PT_WORDS - 1), cause);
+		mmu->stats.zaps++;
+	}
+}
+
+void derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write,
+		 enum large_cause cause)
+{
+	zap_large(d, mmu, ppn, only_write, cause);
 	for (uint32_t n = d->leaves[ppn], next; n; n = next) {
 		uint32_t where = d->node[n].where;
 		uint64_t *w = &d->table[where >> 9]->word[where & (PT_WORDS - 1)];
 		next = d->node[n].next;
 		if (!only_write) {
-			clear(d, mmu, where >> 9, where & (PT_WORDS - 1));
+			clear(d, mmu, where >> 9, where & (PT_WORDS - 1), cause);
 			mmu->stats.zaps++;
 		} else if (*w & DW_W) {
 			*w &= ~DW_W;
@@ -421,9 +468,19 @@ void derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_wri
 	}
 }
 
+void derived_gathered(struct derived *d, struct mmu *mmu, uint32_t ppn)
+{
+	for (uint32_t n = d->leaves[ppn], next; n; n = next) {
+		uint32_t table = d->node[n].where >> 9;
+		next = d->node[n].next;
+		if (d->table[table]->splinter)
+			derived_drop(d, mmu, table);
+	}
+}
+
 /* ---- walks -------------------------------------------------------------------------- */
 
-/* The last-level table of a page, by the words above it; 0 where one is missing. */
+/* The table of a page's leaf, of level 1 or 2, by the words above it; 0 where one is missing. */
 static uint32_t descend(const struct derived *d, const struct mmu *mmu, uint64_t vpn, unsigned view,
 			unsigned *level, unsigned *rights)
 {
@@ -435,7 +492,9 @@ static uint32_t descend(const struct derived *d, const struct mmu *mmu, uint64_t
 		if (!(w & DW_P))
 			return 0;
 		*rights &= (unsigned)(w >> DW_R_AT) & PT_R_ALL;
-		table = child_of(w);
+		if (w & DW_PS)
+			return table;
+		table = derived_child(w);
 	}
 	return table;
 }
@@ -459,6 +518,12 @@ static uint32_t new_splinter(struct derived *d, uint32_t base)
 	return n;
 }
 
+static bool may_be_large(const struct derived *d, const struct mmu *mmu, uint32_t ppn)
+{
+	return mmu->opts.large && !d->tables_in[ppn / PT_LARGE] &&
+	       large_whole(mmu->pmap, (ppn_t){ppn});
+}
+
 /* Makes the words on the way to a page that the guest maps by g, and its leaf. */
 static bool fill(struct derived *d, struct mmu *mmu, struct tlb_region *r,
 		 const struct pt_path *path, uint64_t vpn, unsigned view)
@@ -470,7 +535,11 @@ static bool fill(struct derived *d, struct mmu *mmu, struct tlb_region *r,
 		unsigned i = pt_index(vpn, level);
 		uint64_t w = d->table[table]->word[i];
 		bool large = level == path->level;
-		uint32_t child = w & DW_P ? child_of(w) : 0;
+		if (large && may_be_large(d, mmu, path->ppn))
+			return set_large(d, mmu, table, i,
+					 pt_read(&mmu->tables, (ppn_t){path->table[2]}, i),
+					 path->ppn & ~(PT_LARGE - 1));
+		uint32_t child = (w & DW_P) && !(w & DW_PS) ? derived_child(w) : 0;
 		if (!child)
 			child = large ? new_splinter(d, path->ppn & ~(PT_LARGE - 1))
 				      : derived_make(d, mmu, path->table[level - 1], level - 1,
@@ -514,14 +583,14 @@ static int resolve(struct mmu *mmu, struct derived *d, struct tlb_region *r, uin
 		return rc;
 	guest_mark(mmu, &g, write);
 	/* Data where a table was shadowed: it is no table any more. */
-	if (write && !d->direct && protected(d, g.ppn)) {
+	if (write && !d->direct && derived_protected(d, g.ppn)) {
 		derived_drop_page(d, mmu, g.ppn);
 		derived_flush(d, mmu);
 	}
 	pt_walk(&mmu->tables, (uint32_t)mmu->root, vpn, write, mmu->user, &path);
 	if (!fill(d, mmu, r, &path, vpn, view))
 		return err_run(err, ENOMEM, "no memory for shadow tables");
-	if (!write || d->direct || !protected(d, g.ppn))
+	if (!write || d->direct || !derived_protected(d, g.ppn))
 		return 0;
 	/* A table that is on the way to itself: the write is emulated, each time. */
 	pte_t p = mmu->pmap->pte[g.ppn];
@@ -531,41 +600,76 @@ static int resolve(struct mmu *mmu, struct derived *d, struct tlb_region *r, uin
 	return EMULATED;
 }
 
+/* A large leaf, if it allows the access. */
+static bool walk_large(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, bool write,
+		       const struct dtable *t, unsigned rights, struct mmu_walk *walk)
+{
+	const unsigned from = walk_from(mmu, r, vpn, 2), i = pt_index(vpn, 2);
+	const uint64_t w = t->word[i];
+
+	mmu->stats.walk_refs += from - 2 + 1;
+	walk_filled(mmu, r, vpn, from, 2);
+	if ((mmu->user && !(rights & PT_R_U)) || (write && !((w & DW_W) && (rights & PT_R_W))))
+		return false;
+	*walk = (struct mmu_walk){
+		.ppn = t->ppn[i] + (vpn & (PT_LARGE - 1)),
+		.mpn = (uint32_t)(w >> PAGE_SHIFT) + (vpn & (PT_LARGE - 1)),
+		.rights = (uint8_t)(rights | TLB_HOST_W),
+		.dirty = w & DW_W,
+		.large = true,
+	};
+	return true;
+}
+
+/* The same by the region's last-level table, if it is known. */
+static inline bool walk_small(struct mmu *mmu, const struct derived *d, struct tlb_region *r,
+			      uint64_t vpn, bool write, unsigned level, struct mmu_walk *walk)
+{
+	const unsigned i = vpn & (PT_WORDS - 1), from = walk_from(mmu, r, vpn, 1);
+
+	mmu->stats.walk_refs += from >= level ? from - level + 1 : 0;
+	if (unlikely(!r->derived_gen))
+		return false;
+	const struct dtable *t = d->table[r->derived];
+	r->derived_table = t;
+	tlb_see_version(r, t->version);
+	uint64_t w = t->word[i];
+	unsigned rights = (unsigned)(w >> DW_R_AT) & r->derived_rights;
+	walk_filled(mmu, r, vpn, from, 1);
+	if (unlikely(!(w & DW_P) || (mmu->user && !(rights & PT_R_U)) ||
+		     (write && !((w & DW_W) && (rights & PT_R_W)))))
+		return false;
+	walk->ppn = t->ppn[i];
+	walk->mpn = (uint32_t)(w >> PAGE_SHIFT);
+	walk->rights = (uint8_t)(rights | (w & DW_HOSTW ? TLB_HOST_W : 0));
+	walk->dirty = w & DW_W;
+	walk->part = t->splinter;
+	walk->again = !t->splinter;
+	return true;
+}
+
 int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint64_t vpn,
 		 enum access access, struct mmu_walk *walk, struct mmu_fault *fault,
 		 struct err *err)
 {
-	const unsigned i = vpn & (PT_WORDS - 1), view = (unsigned)(mmu->space >> 32);
+	const unsigned view = (unsigned)(mmu->space >> 32);
 	const bool write = access == ACCESS_WRITE;
 
 	for (;;) {
-		unsigned level = 1, from = walk_from(mmu, r, vpn, 1);
+		uint32_t large = 0;
+		unsigned level = 1;
 		if (unlikely(r->derived_gen != d->gen)) {
 			const unsigned rights = r->derived_rights;
 			r->derived = descend(d, mmu, vpn, view, &level, &r->derived_rights);
-			r->derived_gen = r->derived ? d->gen : 0;
+			large = level == 2 ? r->derived : 0;
+			r->derived_gen = r->derived && !large ? d->gen : 0;
 			if (r->derived_rights != rights)
 				tlb_forget(r);
 		}
-		mmu->stats.walk_refs += from >= level ? from - level + 1 : 0;
-		if (likely(r->derived_gen)) {
-			const struct dtable *t = d->table[r->derived];
-			r->derived_table = t;
-			tlb_see_version(r, t->version);
-			uint64_t w = t->word[i];
-			unsigned rights = (unsigned)(w >> DW_R_AT) & r->derived_rights;
-			walk_filled(mmu, r, vpn, from, 1);
-			if (likely((w & DW_P) && (!mmu->user || (rights & PT_R_U)) &&
-				   (!write || ((w & DW_W) && (rights & PT_R_W))))) {
-				walk->ppn = t->ppn[i];
-				walk->mpn = (uint32_t)(w >> PAGE_SHIFT);
-				walk->rights = (uint8_t)(rights | (w & DW_HOSTW ? TLB_HOST_W : 0));
-				walk->dirty = w & DW_W;
-				walk->part = t->splinter;
-				walk->again = !t->splinter;
-				return 0;
-			}
-		}
+		if (likely(!large) ? walk_small(mmu, d, r, vpn, write, level, walk)
+				   : walk_large(mmu, r, vpn, write, d->table[large],
+						r->derived_rights, walk))
+			return 0;
 		int rc = resolve(mmu, d, r, vpn, access, view, walk, fault, err);
 		if (rc)
 			return rc == EMULATED ? 0 : rc;
@@ -588,73 +692,4 @@ bool derived_again(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, u
 		   enum access access)
 {
 	return mmu_again_by(mmu, mmu->state, r, rec, vpn, access, walk_again);
-}
-
-/* ---- audit ----------------------------------------------------------------------------- */
-
-static size_t audit_leaf(const struct derived *d, struct mmu *mmu, const struct dtable *t,
-			 unsigned i, FILE *out)
-{
-	uint64_t w = t->word[i];
-	uint32_t ppn = t->ppn[i];
-	pte_t p = mmu->pmap->pte[ppn];
-	gpte_t g = t->splinter ? 0 : pt_read(&mmu->tables, (ppn_t){t->page}, i);
-	bool host = (p & PTE_R) && pte_resident(p) && pte_value(p) == (uint32_t)(w >> PAGE_SHIFT) &&
-		    (!(w & DW_W) || ((p & PTE_W) && !protected(d, ppn)));
-	bool guest = t->splinter ? ppn == t->page + i
-				 : t->unsync || ((g & GPTE_P) && gpte_ppn(g) == ppn &&
-						 (!(w & DW_W) || (g & GPTE_W)));
-
-	if (host && guest)
-		return 0;
-	fprintf(out, "%s: vm %s: a table made from page %u has page %u at word %u, %s says not\n",
-		mmu->mode->policy.name, mmu->pmap->vm->name, t->page, ppn, i,
-		host ? "the guest's" : "the pmap");
-	return 1;
-}
-
-size_t derived_audit(const struct derived *d, struct mmu *mmu, FILE *out)
-{
-	uint64_t leaves = 0, nodes = 0;
-	size_t bad = 0;
-
-	for (uint32_t page = 0; page < mmu->pmap->pages; page++) {
-		for (uint32_t n = d->leaves[page]; n; n = d->node[n].next) {
-			uint32_t where = d->node[n].where;
-			const struct dtable *t = d->table[where >> 9];
-			nodes++;
-			if ((t->word[where & 511] & DW_P) && t->ppn[where & 511] == page)
-				continue;
-			fprintf(out, "%s: vm %s: page %u is listed at a word that has it not\n",
-				mmu->mode->policy.name, mmu->pmap->vm->name, page);
-			bad++;
-		}
-		for (uint32_t t = d->made[page]; t; t = d->table[t]->next) {
-			const struct dtable *table = d->table[t];
-			for (unsigned i = 0; i < PT_WORDS; i++) {
-				if (!(table->word[i] & DW_P))
-					continue;
-				const struct dtable *leaf = table;
-				if (!is_leaf(table)) {
-					leaf = d->table[child_of(table->word[i])];
-					for (unsigned j = 0; leaf->splinter && j < PT_WORDS; j++) {
-						if (leaf->word[j] & DW_P) {
-							leaves++;
-							bad += audit_leaf(d, mmu, leaf, j, out);
-						}
-					}
-					continue;
-				}
-				leaves++;
-				bad += audit_leaf(d, mmu, leaf, i, out);
-			}
-		}
-	}
-	if (leaves != nodes) {
-		fprintf(out, "%s: vm %s: %llu leaves, %llu listed by their pages\n",
-			mmu->mode->policy.name, mmu->pmap->vm->name, (unsigned long long)leaves,
-			(unsigned long long)nodes);
-		bad++;
-	}
-	return bad;
 }

@@ -10,6 +10,9 @@
  * the page), and for each table, the words that point to it (it is given up). So
  * the words never say more than guest's tables and pmap do, which the audit
  * checks word by word.
+ *
+ * A large leaf of the guest becomes one of ours where the host's frames lie in a row
+ * (pmap/large.h) and none of the pages is a table; else 512 small ones, a splinter.
  */
 #ifndef BALLAST_PMAP_DERIVED_H
 #define BALLAST_PMAP_DERIVED_H
@@ -18,12 +21,13 @@
 
 #define DW_P	 (UINT64_C(1) << 0)
 #define DW_W	 (UINT64_C(1) << 1)
-#define DW_R_AT	 52 /* PT_R_* that the guest's own word gives */
+#define DW_PS	 (UINT64_C(1) << 7) /* level 2: a leaf of 2 MiB */
+#define DW_R_AT	 52		    /* PT_R_* that the guest's own word gives */
 #define DW_HOSTW (UINT64_C(1) << 56)
 
 struct dtable {
 	uint64_t word[PT_WORDS]; /* MPN of a page, or number of a derived table */
-	uint32_t ppn[PT_WORDS];	 /* of leaves */
+	uint32_t ppn[PT_WORDS];	 /* of leaves; of a large one, the first page */
 	uint32_t page;		 /* whose words it is made from; of a splinter, its first page */
 	uint64_t version; /* of a last level: another whenever a word that was there changes */
 	uint8_t level, view;
@@ -53,13 +57,41 @@ struct derived {
 	uint32_t unsynced; /* tables */
 	uint64_t gen;	   /* grows when a word above the last level, or a table, goes */
 	uint64_t versions; /* of tables: the last that was given out */
-	bool loose;	   /* a TLB may hold what no path through the tables leads to */
+	/* Leaves of 2 MiB, by stretch: the words, pages that are tables, whether one was broken. */
+	uint32_t *large;
+	uint16_t *tables_in;
+	bool *broken;
+	uint64_t larges;
+	bool loose; /* a TLB may hold what no path through the tables leads to */
 	/* direct: */
 	uint8_t *type;	    /* [pages] level of a table that is pinned, or 0 */
 	uint32_t *refs;	    /* [pages] of a table: words that point to it */
 	uint32_t *writable; /* [pages] words of tables that let the page be written */
 	uint32_t pending;   /* updates that wait for a hypercall */
 };
+
+static inline bool derived_is_leaf(const struct dtable *t)
+{
+	return t->level == 1;
+}
+
+/* The table that a word above the last level points to. */
+static inline uint32_t derived_child(uint64_t w)
+{
+	return (uint32_t)(w >> PAGE_SHIFT);
+}
+
+/* Whether the page is a table that the guest may not write to. */
+static inline bool derived_protected(const struct derived *d, uint32_t ppn)
+{
+	if (d->direct)
+		return d->type[ppn] != 0;
+	for (uint32_t t = d->made[ppn]; t; t = d->table[t]->next) {
+		if (!d->table[t]->unsync)
+			return true;
+	}
+	return false;
+}
 
 MUST_CHECK int derived_init(struct derived *d, struct mmu *mmu, bool direct);
 void derived_fini(struct derived *d, struct mmu *mmu);
@@ -85,7 +117,11 @@ void derived_resync(struct derived *d, struct mmu *mmu, uint32_t page);
  * Takes the page out of all leaves, or only the right to write, and of the TLB what
  * they translate: the leaves say at which addresses, by the words that lead to them.
  */
-void derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write);
+void derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_write,
+		 enum large_cause cause);
+
+/* The stretch is whole: what stands for its pages in small leaves goes, and comes as one. */
+void derived_gathered(struct derived *d, struct mmu *mmu, uint32_t ppn);
 
 /* Flushes all: tables went, and what was translated by them is not looked for. */
 void derived_flush(struct derived *d, struct mmu *mmu);

@@ -63,13 +63,18 @@ static int direct_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 
 static void direct_changed(struct mmu *mmu, ppn_t ppn)
 {
-	derived_zap(mmu->state, mmu, ppn.n, false);
+	derived_zap(mmu->state, mmu, ppn.n, false, large_cause_of(mmu, ppn.n));
 }
 
 static void direct_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
 {
 	(void)dirty;
-	direct_changed(mmu, ppn);
+	derived_zap(mmu->state, mmu, ppn.n, false, CAUSE_HARVESTED);
+}
+
+static void direct_gathered(struct mmu *mmu, ppn_t ppn)
+{
+	derived_gathered(mmu->state, mmu, ppn.n);
 }
 
 /* ---- types and counts --------------------------------------------------------- */
@@ -319,6 +324,7 @@ const struct translation translation_direct = {
 	.walk = direct_walk,
 	.changed = direct_changed,
 	.cleaned = direct_cleaned,
+	.gathered = direct_gathered,
 	.pt_write = direct_pt_write,
 	.pt_written = direct_pt_written,
 	.data_write = direct_data_write,

@@ -6,6 +6,7 @@
  * A guest's physical addresses are dense, so that the tables of a level are laid
  * out in a row: the radix tree's index is the PPN itself.
  */
+#include "pmap/large.h"
 #include "pmap/mmu_private.h"
 
 #include <errno.h>
@@ -54,29 +55,10 @@ void ept_zap_all(struct ept *e, struct mmu *mmu)
 	cache_flush(&e->l4);
 }
 
-/* Whether 512 pages from base on lie in as many frames in a row, all writable. */
-static bool in_a_row(const struct ept *e, const struct pmap *pmap, uint32_t base)
-{
-	uint32_t first;
-
-	if (e->pages - base < PT_LARGE)
-		return false;
-	first = pte_value(pmap->pte[base]);
-	if (first % PT_LARGE)
-		return false;
-	for (uint32_t i = 0; i < PT_LARGE; i++) {
-		pte_t p = pmap->pte[base + i];
-		if (pte_state(p) != PAGE_PRIVATE || !(p & PTE_W) || pte_value(p) != first + i)
-			return false;
-	}
-	return true;
-}
-
 void ept_map(struct ept *e, struct mmu *mmu, uint32_t ppn)
 {
 	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
 	pte_t p = mmu->pmap->pte[ppn];
-	uint32_t base = ppn & ~(PT_LARGE - 1);
 	/* Without R the page is sampled: a walk may use it, a touch must come to the pmap. */
 	uint64_t flags =
 		EPT_R | (p & PTE_R ? EPT_X : 0) | (pte_state(p) == PAGE_PRIVATE ? EPT_W : 0);
@@ -85,11 +67,16 @@ void ept_map(struct ept *e, struct mmu *mmu, uint32_t ppn)
 		d->present++;
 	e->leaf[ppn] =
 		(e->leaf[ppn] & (EPT_A | EPT_D)) | (uint64_t)pte_value(p) << PAGE_SHIFT | flags;
-	if (!mmu->opts.large || pte_value(p) % PT_LARGE != ppn % PT_LARGE ||
-	    (d->tried && d->present < PT_LARGE))
-		return;
-	d->tried = true;
-	if (!in_a_row(e, mmu->pmap, base))
+	if (mmu->opts.large && pte_value(p) % PT_LARGE == ppn % PT_LARGE)
+		ept_gather(e, mmu, ppn);
+}
+
+void ept_gather(struct ept *e, struct mmu *mmu, uint32_t ppn)
+{
+	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
+	const uint32_t base = ppn & ~(PT_LARGE - 1);
+
+	if (d->word || !d->present || !large_whole(mmu->pmap, (ppn_t){ppn}))
 		return;
 	d->word = (uint64_t)pte_value(mmu->pmap->pte[base]) << PAGE_SHIFT | EPT_LARGE | EPT_R |
 		  EPT_W | EPT_X;
@@ -98,11 +85,11 @@ void ept_map(struct ept *e, struct mmu *mmu, uint32_t ppn)
 		e->leaf[i] = 0;
 	}
 	d->present = 0;
-	mmu->stats.large_maps++;
+	large_made(mmu, d->broken);
 }
 
 /* 2 MiB become 512 leaves. */
-static void break_large(struct ept *e, struct mmu *mmu, uint32_t ppn)
+static void break_large(struct ept *e, struct mmu *mmu, uint32_t ppn, enum large_cause cause)
 {
 	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
 	uint32_t base = ppn & ~(PT_LARGE - 1);
@@ -111,16 +98,16 @@ static void break_large(struct ept *e, struct mmu *mmu, uint32_t ppn)
 		e->leaf[base + i] = (d->word & ~EPT_LARGE) + ((uint64_t)i << PAGE_SHIFT);
 	d->word = 0;
 	d->present = PT_LARGE;
-	mmu->stats.large_breaks++;
+	d->broken = true;
+	large_broken(mmu, cause);
 }
 
 bool ept_unmap(struct ept *e, struct mmu *mmu, uint32_t ppn)
 {
 	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
 
-	d->tried = false;
 	if (d->word)
-		break_large(e, mmu, ppn);
+		break_large(e, mmu, ppn, large_cause_of(mmu, ppn));
 	uint64_t was = e->leaf[ppn];
 	if (!(was & EPT_R))
 		return false;
@@ -133,7 +120,7 @@ bool ept_unmap(struct ept *e, struct mmu *mmu, uint32_t ppn)
 bool ept_clean(struct ept *e, struct mmu *mmu, uint32_t ppn)
 {
 	if (e->dir[ppn / PT_LARGE].word)
-		break_large(e, mmu, ppn);
+		break_large(e, mmu, ppn, CAUSE_HARVESTED);
 	uint64_t was = e->leaf[ppn] & (EPT_A | EPT_D);
 	e->leaf[ppn] &= ~was;
 	return was;
@@ -344,12 +331,19 @@ static void ept_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
 		ept_zap_all(e, mmu);
 }
 
+static void ept_gathered(struct mmu *mmu, ppn_t ppn)
+{
+	ept_gather(mmu->state, mmu, ppn.n);
+}
+
 size_t ept_audit_table(const struct ept *e, const struct mmu *mmu, FILE *out)
 {
+	uint64_t large = 0;
 	size_t bad = 0;
 
 	for (uint32_t i = 0; i < e->dirs; i++) {
 		uint32_t present = 0;
+		large += e->dir[i].word != 0;
 		for (uint32_t p = i * PT_LARGE; p < e->pages && p < (i + 1) * PT_LARGE; p++) {
 			const struct ept_dir *d = &e->dir[i];
 			uint64_t w = d->word ? d->word + ((uint64_t)(p % PT_LARGE) << PAGE_SHIFT)
@@ -369,7 +363,7 @@ size_t ept_audit_table(const struct ept *e, const struct mmu *mmu, FILE *out)
 			bad++;
 		}
 	}
-	return bad;
+	return bad + large_audit(mmu, large, out);
 }
 
 static size_t ept_audit(struct mmu *mmu, FILE *out)
@@ -390,6 +384,7 @@ const struct translation translation_ept = {
 	.again = ept_again,
 	.changed = ept_changed,
 	.cleaned = ept_cleaned,
+	.gathered = ept_gathered,
 	.audit = ept_audit,
 	.refresh = ept_refresh,
 };

@@ -11,6 +11,11 @@ const struct policy *const translations[] = {
 
 #define STAT(field) offsetof(struct mmu, stats.field)
 
+#define BROKEN(cause, name, why)                                                                   \
+	{                                                                                          \
+		name, STAT_COUNTER, "1", STAT(large_broken[cause]), false, "of large_breaks: " why \
+	}
+
 static const struct stat_row mmu_stat_rows[] = {
 	{"tlb_l2_hits", STAT_COUNTER, "1", STAT(tlb_l2_hits), false,
 	 "references that the first-level TLB missed and the second had"},
@@ -57,6 +62,18 @@ static const struct stat_row mmu_stat_rows[] = {
 	{"large_maps", STAT_COUNTER, "1", STAT(large_maps), false, "mappings of 2 MiB made"},
 	{"large_breaks", STAT_COUNTER, "1", STAT(large_breaks), false,
 	 "mappings of 2 MiB broken into small ones"},
+	{"large_again", STAT_COUNTER, "1", STAT(large_again), false,
+	 "mappings of 2 MiB made where one had been broken"},
+	BROKEN(CAUSE_SHARED, "large_broken_share", "since a page was shared"),
+	BROKEN(CAUSE_SWAPPED, "large_broken_swap", "since a page was swapped out"),
+	BROKEN(CAUSE_SAMPLED, "large_broken_sample", "since a page was sampled"),
+	BROKEN(CAUSE_BALLOONED, "large_broken_balloon", "since a page went to the balloon"),
+	BROKEN(CAUSE_HARVESTED, "large_broken_log",
+	       "since a page's dirty or accessed bit was harvested"),
+	BROKEN(CAUSE_MOVED, "large_broken_move", "since a page was moved to another frame"),
+	BROKEN(CAUSE_DROPPED, "large_broken_drop", "since a page holds nothing any more"),
+	BROKEN(CAUSE_TABLE, "large_broken_table",
+	       "since a page is a table now, or the tables above it changed (shadow, direct)"),
 	{"table_pages", STAT_GAUGE, "pages", STAT(table_pages), true, "the VMM's tables"},
 	{"guest_tables", STAT_GAUGE, "pages", STAT(guest_tables), true, "the guest's tables"},
 	{"translation_cycles", STAT_COUNTER, "cycles", STAT(cycles), true,
@@ -127,7 +144,8 @@ int mmu_new(struct pmap *pmap, const struct policy *mode, const struct mmu_opts 
 	}
 	mmu->mode = (const struct translation *)mode; /* its first member */
 	mmu->asid = calloc((size_t)mmu->opts.asids + 1, sizeof *mmu->asid);
-	if (!mmu->asid || pt_store_init(&mmu->tables, pmap->pages, &pmap->vm->host->meter) ||
+	if (!mmu->asid || (mmu->opts.large && pmap_rows(pmap)) ||
+	    pt_store_init(&mmu->tables, pmap->pages, &pmap->vm->host->meter) ||
 	    (mmu->mode->open && mmu->mode->open(mmu))) {
 		mmu->mode = NULL; /* it has closed itself */
 		mmu_free(mmu);
@@ -139,6 +157,7 @@ int mmu_new(struct pmap *pmap, const struct policy *mode, const struct mmu_opts 
 	mmu->root = mmu->space = 0;
 	stat_bind(&pmap->vm->stats, mmu_stat_rows, mmu);
 	pmap->mmu = mmu;
+	pmap->told = true;
 	*out = mmu;
 	return 0;
 }

@@ -38,7 +38,7 @@ struct mmu_opts {
 	int64_t hypercall, update, l1_exits;
 	int64_t batch;	      /* updates that a hypercall takes */
 	int64_t shadow_pages; /* most that shadows may take; 0: no limit */
-	bool large;	      /* ept, nested, shadow: 2 MiB at once where frames lie in a row */
+	bool large;	      /* 2 MiB at once where frames lie in a row */
 	bool split;	      /* shadow: user and kernel tables apart */
 	bool unsync;	      /* shadow: last-level tables may be out of sync until a flush */
 	bool charge;	      /* costs move the VM's clock */
@@ -55,6 +55,19 @@ struct mmu_preset {
 
 extern const struct policy *const mmu_presets[]; /* skylake, zen2 */
 
+/* Why a mapping of 2 MiB was broken into small ones. */
+enum large_cause {
+	CAUSE_SHARED,
+	CAUSE_SWAPPED,
+	CAUSE_SAMPLED,
+	CAUSE_BALLOONED,
+	CAUSE_HARVESTED, /* its dirty or accessed bits */
+	CAUSE_MOVED,
+	CAUSE_DROPPED, /* it holds nothing any more */
+	CAUSE_TABLE,   /* shadow, direct: one of the pages is a table now, or those above changed */
+	LARGE_CAUSES
+};
+
 struct mmu_stats {
 	uint64_t tlb_l2_hits, tlb_misses, tlb_flushes;
 	uint64_t walk_refs;	/* memory references by walks */
@@ -69,15 +82,17 @@ struct mmu_stats {
 	uint64_t hypercalls, updates;
 	uint64_t l1_exits; /* nested: those of the guest's hypervisor, part of exits */
 	uint64_t resyncs;
-	uint64_t refused;		    /* requests of the guest that would break its bounds */
-	uint64_t mmio;			    /* references to what is no memory */
-	uint64_t zaps;			    /* entries taken out since the host changed a page */
-	uint64_t zap_pages;		    /* translations flushed singly, since tables changed */
-	uint64_t zap_flushes;		    /* flushes of all TLBs, since tables changed */
-	uint64_t evicted;		    /* shadow tables, for the limit */
-	uint64_t large_maps, large_breaks;  /* of 2 MiB in the mode's own tables */
-	uint64_t table_pages, guest_tables; /* gauges: of the mode; of the guest */
-	uint64_t cycles;		    /* all of this, by the options */
+	uint64_t refused;		     /* requests of the guest that would break its bounds */
+	uint64_t mmio;			     /* references to what is no memory */
+	uint64_t zaps;			     /* entries taken out since the host changed a page */
+	uint64_t zap_pages;		     /* translations flushed singly, since tables changed */
+	uint64_t zap_flushes;		     /* flushes of all TLBs, since tables changed */
+	uint64_t evicted;		     /* shadow tables, for the limit */
+	uint64_t large_maps, large_breaks;   /* of 2 MiB in the mode's own tables */
+	uint64_t large_again;		     /* of maps: where one was broken before */
+	uint64_t large_broken[LARGE_CAUSES]; /* their sum is large_breaks */
+	uint64_t table_pages, guest_tables;  /* gauges: of the mode; of the guest */
+	uint64_t cycles;		     /* all of this, by the options */
 	double cycles_per_ref;
 };
 
@@ -157,6 +172,9 @@ struct translation {
 	void (*changed)(struct mmu *mmu, ppn_t ppn);
 	/* A harvest cleared the page's accessed or dirty bit. */
 	void (*cleaned)(struct mmu *mmu, ppn_t ppn, bool dirty);
+	/* The stretch is whole (pmap/large.h), by the host's doing: small mappings may become one.
+	 */
+	void (*gathered)(struct mmu *mmu, ppn_t ppn);
 	/* Before the guest writes a word of a page: 0, or -errno and it does not. And after. */
 	int (*pt_write)(struct mmu *mmu, ppn_t table, unsigned i, gpte_t word, struct err *err);
 	void (*pt_written)(struct mmu *mmu, ppn_t table, unsigned i);
@@ -317,6 +335,12 @@ mmu_fetch_near(const struct mmu *mmu, const struct tlb_region *r, uint64_t vpn)
 }
 
 /* ---- what the host does ------------------------------------------------------ */
+
+/* The host moved the page or took rights from it: pmap_changed() says so. */
+void mmu_changed(struct mmu *mmu, ppn_t ppn);
+
+/* The stretch of the page was made whole. NULL is fine. */
+void mmu_gathered(struct mmu *mmu, ppn_t ppn);
 
 /* A harvest cleared the page's dirty bit, or the accessed one. */
 void mmu_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty);

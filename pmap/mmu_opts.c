@@ -112,7 +112,8 @@ static const struct opt mmu_options[] = {
 	{"shadow_pages", OPT_INT, MMU(shadow_pages), "0", 0, UINT32_MAX, NULL,
 	 "shadow: most pages that shadow tables may take; 0: no limit"},
 	{"large", OPT_BOOL, MMU(large), "off", 0, 0, NULL,
-	 "ept, nested: map 2 MiB at once where the frames lie in a row"},
+	 "map 2 MiB at once where frames lie in a row (large.frames); shadow, direct: and the "
+	 "guest does"},
 	{"split", OPT_BOOL, MMU(split), "on", 0, 0, NULL,
 	 "shadow: tables for user mode apart, without the kernel's pages"},
 	{"unsync", OPT_BOOL, MMU(unsync), "off", 0, 0, NULL,

@@ -108,6 +108,18 @@ MUST_CHECK static inline int mmu_ensure_table(struct mmu *mmu, uint32_t ppn, str
 	return pmap_fault(mmu->pmap, (ppn_t){ppn}, ACCESS_READ, err);
 }
 
+/* ---- mappings of 2 MiB ---------------------------------------------------------- */
+
+/* Why the page, changed by the host, has lost its place. */
+enum large_cause large_cause_of(const struct mmu *mmu, uint32_t ppn);
+
+/* A mode made one, where it had broken one before or not; or broke one. */
+void large_made(struct mmu *mmu, bool again);
+void large_broken(struct mmu *mmu, enum large_cause cause);
+
+/* Whether what is found is what is counted; the number of violations. */
+size_t large_audit(const struct mmu *mmu, uint64_t found, FILE *out);
+
 /* ---- walk caches ------------------------------------------------------------- */
 
 static inline bool cache_has(const struct walk_cache *c, uint64_t key)
@@ -171,7 +183,7 @@ struct ept_dir {
 	uint64_t word;	  /* a leaf of 2 MiB, or 0 */
 	uint64_t seq;	  /* when it went into the walk cache */
 	uint16_t present; /* leaves */
-	bool tried;	  /* its frames do not lie in a row, as far as known */
+	bool broken;	  /* a leaf of 2 MiB was */
 };
 
 struct ept {
@@ -200,6 +212,9 @@ void ept_map(struct ept *e, struct mmu *mmu, uint32_t ppn);
 
 /* Takes the page's leaf out. Whether a TLB may hold something of it. */
 bool ept_unmap(struct ept *e, struct mmu *mmu, uint32_t ppn);
+
+/* Makes small leaves one of 2 MiB where the frames allow it. */
+void ept_gather(struct ept *e, struct mmu *mmu, uint32_t ppn);
 
 /* Clears its accessed and dirty bits. Whether a TLB may know of them. */
 bool ept_clean(struct ept *e, struct mmu *mmu, uint32_t ppn);

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct nested {
 	struct ept merged;
@@ -54,11 +55,18 @@ static void nested_close(struct mmu *mmu)
 	free(n);
 }
 
-/* The inner hypervisor's fault handler: it gives its guest the page. */
+/* The inner hypervisor's fault handler: it gives its guest the page, or 2 MiB at once. */
 static void reflect(struct mmu *mmu, struct nested *n, uint32_t ppn)
 {
-	n->inner[ppn] = 1;
-	n->inner_dir[ppn / PT_LARGE]++;
+	const uint32_t base = ppn & ~(PT_LARGE - 1);
+
+	if (mmu->opts.large && mmu->pmap->pages - base >= PT_LARGE) {
+		memset(n->inner + base, 1, PT_LARGE);
+		n->inner_dir[ppn / PT_LARGE] = PT_LARGE;
+	} else {
+		n->inner[ppn] = 1;
+		n->inner_dir[ppn / PT_LARGE]++;
+	}
 	mmu->stats.exits += (uint64_t)mmu->opts.l1_exits;
 	mmu->stats.l1_exits += (uint64_t)mmu->opts.l1_exits;
 	mmu->stats.ept_faults++; /* its own work */
@@ -114,13 +122,20 @@ static void nested_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
 		ept_zap_all(&n->merged, mmu);
 }
 
+static void nested_gathered(struct mmu *mmu, ppn_t ppn)
+{
+	struct nested *n = mmu->state;
+
+	ept_gather(&n->merged, mmu, ppn.n);
+}
+
 static size_t nested_audit(struct mmu *mmu, FILE *out)
 {
 	const struct nested *n = mmu->state;
 	size_t bad = ept_audit_table(&n->merged, mmu, out);
 
 	for (uint32_t p = 0; p < mmu->pmap->pages; p++) {
-		if (!(n->merged.leaf[p] & EPT_R) || n->inner[p])
+		if (!(n->merged.leaf[p] & EPT_R || n->merged.dir[p / PT_LARGE].word) || n->inner[p])
 			continue;
 		fprintf(out, "nested: vm %s: page %u is merged, and the guest's table has it not\n",
 			mmu->pmap->vm->name, p);
@@ -134,8 +149,9 @@ static void nested_refresh(struct mmu *mmu)
 	const struct nested *n = mmu->state;
 	uint64_t inner = 3; /* above the last level */
 
+	/* Where it maps 2 MiB, there is no table below. */
 	for (uint32_t i = 0; i < n->merged.dirs; i++)
-		inner += n->inner_dir[i] != 0;
+		inner += n->inner_dir[i] && !(mmu->opts.large && n->inner_dir[i] == PT_LARGE);
 	mmu->stats.table_pages = ept_tables(&n->merged) + inner;
 }
 
@@ -147,6 +163,7 @@ const struct translation translation_nested = {
 	.again = nested_again,
 	.changed = nested_changed,
 	.cleaned = nested_cleaned,
+	.gathered = nested_gathered,
 	.audit = nested_audit,
 	.refresh = nested_refresh,
 };

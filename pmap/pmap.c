@@ -1,3 +1,4 @@
+#include "pmap/large.h"
 #include "pmap/mmu.h"
 
 #include <assert.h>
@@ -31,7 +32,7 @@ int pmap_zero_fill(struct pmap *pmap, ppn_t ppn, struct err *err)
 	enum page_state was = pte_state(pmap->pte[ppn.n]);
 	mpn_t mpn;
 
-	int rc = host_take_frame(host, pmap->vm, &mpn, err);
+	int rc = pmap_take_frame(pmap, ppn, &mpn, err);
 	if (rc)
 		return rc;
 	machine_aim(&host->machine, mpn, pmap->vm->id, ppn);
@@ -40,6 +41,8 @@ int pmap_zero_fill(struct pmap *pmap, ppn_t ppn, struct err *err)
 	pmap_map_private(pmap, ppn, mpn, was);
 	pmap->stats.zero_fills++;
 	pmap->vm->time_ns += host->cost.zero;
+	if (unlikely(pmap->home != NULL))
+		large_first(pmap, ppn);
 	return 0;
 }
 
@@ -94,6 +97,14 @@ int pmap_fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err
 	if (unlikely(pmap->pte[ppn.n] & PTE_SAMPLED))
 		return fault_sampled(pmap, ppn, access, err);
 	return fault(pmap, ppn, access, err);
+}
+
+void pmap_tell(struct pmap *pmap, ppn_t ppn)
+{
+	if (pmap->row)
+		large_changed(pmap, ppn);
+	if (pmap->mmu)
+		mmu_changed(pmap->mmu, ppn);
 }
 
 void pmap_sample(struct pmap *pmap, ppn_t ppn)
@@ -232,6 +243,8 @@ static uint32_t harvest(struct pmap *pmap, ppn_t first, uint32_t n, pte_t bit,
 		if (!(pmap->pte[i] & bit))
 			continue;
 		pmap->pte[i] &= ~bit;
+		if (unlikely(pmap->row))
+			large_harvested(pmap, (ppn_t){i});
 		if (unlikely(pmap->mmu))
 			mmu_cleaned(pmap->mmu, (ppn_t){i}, bit == PTE_LOGGED);
 		found++;
@@ -311,6 +324,10 @@ static void vm_removed(void *ctx, struct vm *vm)
 	const struct pmap_part *part = ctx;
 
 	mmu_free(vm->pmap->mmu);
+	meter_free(&vm->host->meter, vm->pmap->row,
+		   pmap_stretches(vm->pmap) * sizeof *vm->pmap->row);
+	meter_free(&vm->host->meter, vm->pmap->home,
+		   pmap_stretches(vm->pmap) * sizeof *vm->pmap->home);
 	if (!part->store.entries)
 		meter_free(&vm->host->meter, vm->pmap->pte, vm->pages * sizeof *vm->pmap->pte);
 	free(vm->pmap);

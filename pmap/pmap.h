@@ -110,10 +110,16 @@ struct pmap_stats {
 };
 
 struct mmu;
+struct large;
 
 struct pmap {
 	pte_t *pte;	 /* [pages] */
 	struct mmu *mmu; /* NULL: flat, nobody keeps what the entries say */
+	/* Of large pages (pmap/large.h), by stretch of 512 pages; each NULL where nobody asks: */
+	uint16_t *row;	     /* pages from its first on that are known to lie in a row */
+	uint32_t *home;	     /* its run, from 1; 0: none yet, UINT32_MAX: there was none */
+	struct large *large; /* the part */
+	bool told;	     /* of what changes: the MMU, or rows */
 	uint32_t pages;
 	pte_t blind; /* PTE_STORE if the guest's writes are not all seen: set, it stays set */
 	struct vm *vm;
@@ -217,15 +223,37 @@ MUST_CHECK static inline int pmap_touch(struct pmap *pmap, ppn_t ppn, enum acces
 
 /*
  * To be called by whoever changes where a page is, or takes a right from it, after
- * the change: tables and TLBs made from the entry are out of date. Defined in
- * pmap/mmu.c.
+ * the change: tables and TLBs made from the entry are out of date.
  */
-void mmu_changed(struct mmu *mmu, ppn_t ppn);
+void pmap_tell(struct pmap *pmap, ppn_t ppn);
 
 static inline void pmap_changed(struct pmap *pmap, ppn_t ppn)
 {
-	if (unlikely(pmap->mmu))
-		mmu_changed(pmap->mmu, ppn);
+	if (unlikely(pmap->told))
+		pmap_tell(pmap, ppn);
+}
+
+/* The VM's pages in stretches of 512, the last perhaps a shorter one. */
+static inline uint32_t pmap_stretches(const struct pmap *pmap)
+{
+	return (uint32_t)(((uint64_t)pmap->pages + 511) / 512);
+}
+
+/* Keeps rows from now on; 0 or -ENOMEM. */
+MUST_CHECK int pmap_rows(struct pmap *pmap);
+
+/*
+ * A frame for that page, as host_take_frame(): one in its place, where frames of large
+ * pages lie in a row.
+ */
+MUST_CHECK int large_take(struct pmap *pmap, ppn_t ppn, mpn_t *mpn, struct err *err);
+
+MUST_CHECK static inline int pmap_take_frame(struct pmap *pmap, ppn_t ppn, mpn_t *mpn,
+					     struct err *err)
+{
+	if (unlikely(pmap->home != NULL))
+		return large_take(pmap, ppn, mpn, err);
+	return host_take_frame(pmap->vm->host, pmap->vm, mpn, err);
 }
 
 /* The same by a device: ACCESS_WRITE if it writes memory. */

@@ -46,12 +46,17 @@ static int shadow_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 
 static void shadow_changed(struct mmu *mmu, ppn_t ppn)
 {
-	derived_zap(mmu->state, mmu, ppn.n, false);
+	derived_zap(mmu->state, mmu, ppn.n, false, large_cause_of(mmu, ppn.n));
 }
 
 static void shadow_cleaned(struct mmu *mmu, ppn_t ppn, bool dirty)
 {
-	derived_zap(mmu->state, mmu, ppn.n, dirty);
+	derived_zap(mmu->state, mmu, ppn.n, dirty, CAUSE_HARVESTED);
+}
+
+static void shadow_gathered(struct mmu *mmu, ppn_t ppn)
+{
+	derived_gathered(mmu->state, mmu, ppn.n);
 }
 
 static bool may_unsync(const struct derived *d, uint32_t page)
@@ -175,6 +180,7 @@ const struct translation translation_shadow = {
 	.again = derived_again,
 	.changed = shadow_changed,
 	.cleaned = shadow_cleaned,
+	.gathered = shadow_gathered,
 	.pt_write = shadow_pt_write,
 	.pt_written = shadow_pt_written,
 	.data_write = shadow_data_write,

@@ -117,6 +117,10 @@ static mpn_t hint_frame(struct sharing *s, const struct hash_frame *e)
 
 	if (!hint_possible(s, e) || (pte & PTE_PINNED) || page_name(s, pmap, ppn))
 		return MPN_NONE;
+	if (large_spared(pmap, ppn, s->opts.large)) {
+		pmap->pte[ppn.n] |= PTE_CHANGED; /* it has its turn when it is spared no more */
+		return MPN_NONE;
+	}
 	return pte_mpn(pte);
 }
 

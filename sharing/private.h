@@ -2,6 +2,7 @@
 #ifndef BALLAST_SHARING_PRIVATE_H
 #define BALLAST_SHARING_PRIVATE_H
 
+#include "pmap/large.h"
 #include "sharing/scan.h"
 #include "sharing/table.h"
 

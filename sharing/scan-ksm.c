@@ -202,7 +202,8 @@ static bool merge(struct ksm_state *k, struct ksm_trees *trees, const struct ksm
 	struct ksm_item *stable;
 
 	if (pte_state(e) != PAGE_PRIVATE || (e & PTE_PINNED) ||
-	    (other == pmap && other_ppn.n == ppn.n))
+	    (other == pmap && other_ppn.n == ppn.n) ||
+	    large_spared(other, other_ppn, k->s->opts.large))
 		return false;
 	/* Written since with who knows what: the content id that it has says nothing. */
 	if (!k->s->host->machine.bytes && (e & PTE_UNNAMED))

@@ -50,7 +50,8 @@ static uint32_t gather(struct sharing *s, struct pmap *pmap, const ppn_t *pages,
 		pte_t e = pmap_peek(pmap, pages[i]);
 		if (pte_state(e) == PAGE_SHARED)
 			tidy(s, pmap, pages[i]);
-		else if (scan_worth_hashing(e) && page_name(s, pmap, pages[i]) == 0)
+		else if (scan_worth_hashing(e) && !large_spared(pmap, pages[i], s->opts.large) &&
+			 page_name(s, pmap, pages[i]) == 0)
 			c[found++] = (struct candidate){pages[i], pte_mpn(e), 0};
 	}
 	return found;
@@ -115,6 +116,7 @@ static void look_at_all(struct sharing *s, struct share_vm *v, const ppn_t *page
 	for (uint32_t i = 0; i < n; i++) {
 		pte_t e = pmap_peek(v->vm->pmap, pages[i]);
 		if (pte_state(e) == PAGE_PRIVATE && !(e & PTE_PINNED) &&
+		    !large_spared(v->vm->pmap, pages[i], s->opts.large) &&
 		    page_name(s, v->vm->pmap, pages[i]) == 0)
 			s->scan->look(s->scan_state, v, pages[i]);
 	}

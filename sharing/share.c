@@ -100,7 +100,7 @@ int share_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access, str
 
 	if (refs_get(s, shared) == 1)
 		return break_last(s, pmap, ppn, shared);
-	int rc = host_take_frame(s->host, pmap->vm, &own, err);
+	int rc = pmap_take_frame(pmap, ppn, &own, err);
 	if (rc)
 		return rc;
 	/* Reclaiming may have evicted other sharers, or this page itself. */

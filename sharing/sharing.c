@@ -35,6 +35,8 @@ static const struct opt share_options[] = {
 	 .live = true},
 	{"period", OPT_TIME, SHARE(period), "100ms", 1000, 1e10, NULL,
 	 "time between bursts of scanning; a fast setting: 10ms", .live = true},
+	{"large", OPT_CHOICE, SHARE(large), "break", 0, 0, large_cares,
+	 "pages of a large page, where large.frames makes any: share them and break it, or not"},
 	{"before_swap", OPT_BOOL, SHARE(before_swap), "on", 0, 0, NULL,
 	 "try to share a page before it is swapped out"},
 	{"charge", OPT_REAL, SHARE(charge), "100%", 0, 1, NULL,

@@ -296,7 +296,7 @@ static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access acces
 	mpn_t mpn;
 
 	(void)access;
-	int rc = host_take_frame(s->host, pmap->vm, &mpn, err);
+	int rc = pmap_take_frame(pmap, ppn, &mpn, err);
 	if (rc)
 		return rc;
 	machine_aim(&s->host->machine, mpn, pmap->vm->id, ppn);

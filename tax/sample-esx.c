@@ -20,6 +20,7 @@
 struct esx {
 	ppn_t *page; /* [n] of this period */
 	uint32_t n, touched;
+	uint32_t spared;	 /* of n: of large pages that are left alone (sample.large) */
 	int64_t slow, fast, now; /* in 1 / WHOLE */
 	bool started;		 /* a period has ended */
 	uint64_t slow_pages, fast_pages;
@@ -64,7 +65,10 @@ static void sample(struct probe *p, ppn_t ppn)
 	struct esx *e = p->state;
 
 	e->page[e->touched++] = ppn; /* counts those drawn, for now */
-	probe_sample(p, ppn);
+	if (large_spared(p->pmap, ppn, p->opts->large))
+		e->spared++; /* it may be in use: nobody looks */
+	else
+		probe_sample(p, ppn);
 }
 
 /* Draws n different pages, each set of n as likely as any other. */
@@ -73,7 +77,7 @@ static void draw(struct probe *p)
 	struct esx *e = p->state;
 	uint32_t pages = p->pmap->pages;
 
-	e->touched = 0;
+	e->touched = e->spared = 0;
 	if (e->n > pages / 2) { /* selection sampling: a page in turn, as many as are needed */
 		for (uint32_t i = 0; e->touched < e->n; i++) {
 			if (rng_below(&p->rng, pages - i) < e->n - e->touched)
@@ -85,7 +89,7 @@ static void draw(struct probe *p)
 		if (!(pmap_peek(p->pmap, ppn) & PTE_SAMPLED))
 			sample(p, ppn);
 	}
-	e->touched = 0;
+	e->touched = e->spared;
 }
 
 /* As many as the option says; -ENOMEM leaves it as it is. */

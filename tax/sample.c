@@ -18,6 +18,9 @@ static const struct opt sample_options[] = {
 	 "VM time, idle time included, after which an estimate is renewed"},
 	{"pages", OPT_INT, SAMPLE(pages), "100", 1, 1e6, NULL,
 	 "esx: random pages of a VM whose next touch is waited for in each period", .live = true},
+	{"large", OPT_CHOICE, SAMPLE(large), "break", 0, 0, large_cares,
+	 "esx: a page of a large page, where large.frames makes any: wait for its touch and break "
+	 "that, or take it for touched"},
 	{"slow", OPT_REAL, SAMPLE(slow), "25%", 0.001, 1, NULL,
 	 "esx: gain of the slow moving average", .live = true},
 	{"fast", OPT_REAL, SAMPLE(fast), "75%", 0.001, 1, NULL,

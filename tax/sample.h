@@ -31,6 +31,7 @@ struct sample_opts {
 	const struct policy *sampler; /* of samplers[] */
 	uint64_t period;	      /* ns */
 	int64_t pages;		      /* esx: sampled per period */
+	const struct policy *large;   /* esx: of large_cares[] */
 	double slow, fast;	      /* esx: gains of the moving averages */
 	int64_t mrc_pages;	      /* mrc: tracked at most */
 	uint64_t mrc_tick;	      /* mrc: ns between two looks at a page */

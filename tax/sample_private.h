@@ -3,6 +3,7 @@
 #define BALLAST_TAX_SAMPLE_PRIVATE_H
 
 #include "core/rng.h"
+#include "pmap/large.h"
 #include "tax/sample.h"
 
 struct probe_stats {

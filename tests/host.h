@@ -11,10 +11,11 @@
 #include "test.h"
 
 #include "core/reclaim.h"
-#include "pmap/pmap.h"
+#include "pmap/large.h"
 #include "sharing/sharing.h"
 #include "swap/private.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct test_shape {
@@ -26,6 +27,8 @@ struct test_shape {
 	int64_t reclaim_rate;	 /* where thresholds have states; else the option's default */
 	uint64_t reclaim_adjust; /* ns */
 	bool no_swap;		 /* a machine and pmaps alone */
+	const char *large;	 /* of large_frames_list[]; else none */
+	uint64_t collapse_ns;
 };
 
 struct test_host {
@@ -77,6 +80,14 @@ static inline int test_host_open(struct test_host *t, struct test_shape s, struc
 	if (host_new(&opts, &cost, &t->host, err) || pmap_part_new(t->host, &t->pmaps))
 		abort();
 	t->m = &t->host->machine;
+	const struct large_opts large = {
+		.frames = test_policy(large_frames_list, s.large, "none"),
+		.collapse_period = s.collapse_ns,
+		.collapse_stretches = 4,
+		.copy_time = 500,
+	};
+	if (large_open(t->host, &large, err))
+		return -EINVAL;
 	if (opt_defaults(&reclaim_section, &t->reclaim_opts))
 		abort();
 	if (s.reclaim_rate)

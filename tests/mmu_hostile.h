@@ -8,15 +8,18 @@
 #ifndef BALLAST_TESTS_MMU_HOSTILE_H
 #define BALLAST_TESTS_MMU_HOSTILE_H
 
+#include "pmap/large.h"
 #include "pmap/mmu.h"
 #include "swap/swap.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define HOSTILE_PAGES  700
 #define HOSTILE_FRAMES 500
-#define HOSTILE_HOLE   600 /* ten pages of devices */
+#define HOSTILE_HOLE   600  /* ten pages of devices */
+#define HOSTILE_RUNS   1500 /* frames instead, where they lie in runs */
 
 struct bytes {
 	const uint8_t *p, *end;
@@ -148,7 +151,9 @@ static inline void hostile_step(struct mmu *mmu, struct bytes *b)
 			pmap_drop(pmap, ppn);
 		else if (inside)
 			pmap_sample(pmap, ppn);
-		pmap_harvest_dirty(pmap, (ppn_t){0}, take_byte(b), NULL, NULL);
+		if (take_byte(b) & 1)
+			pmap_harvest_dirty(pmap, (ppn_t){0}, take_byte(b), NULL, NULL);
+		clock_run_until(&pmap->vm->host->clock, pmap->vm->host->clock.now_ns + 1000);
 		break;
 	default:
 		hostile_reference(mmu, b);
@@ -156,7 +161,8 @@ static inline void hostile_step(struct mmu *mmu, struct bytes *b)
 	hostile_expect(rc == 0 || rc == -EPERM || rc == -EFAULT || rc == -ENOSYS || rc == -ENOMEM);
 }
 
-static inline void hostile_options(struct mmu_opts *o, struct bytes *b)
+/* Returns whether frames lie in runs. */
+static inline bool hostile_options(struct mmu_opts *o, struct bytes *b)
 {
 	unsigned x = take_byte(b);
 
@@ -169,6 +175,7 @@ static inline void hostile_options(struct mmu_opts *o, struct bytes *b)
 	o->shadow_pages = x & 16 ? 9 : 0;
 	o->asids = x & 32 ? 2 : 0;
 	o->nested_tlb = x & 64 ? 4 : 0;
+	return x & 128;
 }
 
 /* Both VMs of a small host live by the bytes, in the mode that the first one names. */
@@ -194,9 +201,16 @@ static inline void hostile_run(const uint8_t *data, size_t size)
 	while (translations[modes])
 		modes++;
 	const struct policy *mode = translations[take_byte(&b) % modes];
-	hostile_options(&mmu_opts, &b);
+	const struct large_opts large = {
+		.frames = policy_find(large_frames_list,
+				      hostile_options(&mmu_opts, &b) ? "fill" : "none"),
+		.collapse_period = 1000,
+		.collapse_stretches = 1,
+	};
+	if (strcmp(large.frames->name, "fill") == 0)
+		opts.frames = HOSTILE_RUNS;
 	if (opt_defaults(&swap_section, &swap_opts) || host_new(&opts, &cost, &host, &err) ||
-	    pmap_part_new(host, &pmaps) ||
+	    pmap_part_new(host, &pmaps) || large_open(host, &large, &err) ||
 	    swap_open(host, pmaps, &swap_opts, 4096, &os_io, &swap, &err))
 		abort();
 	for (size_t i = 0; i < 2; i++) {

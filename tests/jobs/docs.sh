@@ -148,6 +148,7 @@ cat >"$work/mmu.job" <<'EOF'
 host { memory = 64mb }
 gen walker { law = walker refs = 20k pages = 2000 }
 vm a { gen = walker memory = 32mb translation = shadow }
+large { frames = reserve }
 EOF
 "$build/ballast" run "$work/mmu.job" --json -o "$work/mmu" >>"$work/json" 2>"$work/err" ||
 	fail "a run with shadow page tables failed: $(cat "$work/err")"

@@ -13,6 +13,10 @@
 #define PAGES  3000
 #define FRAMES 420
 
+/* Where frames lie in runs: enough of them for some, and too few for all. */
+#define RUN_PAGES      3100
+#define RUN_FRAMES_ALL 5700
+
 #define OPS (60000 / TEST_SCALE)
 
 struct box {
@@ -25,11 +29,12 @@ struct box {
 struct world {
 	struct test_host t;
 	struct box guest[2];
+	bool runs; /* frames lie in runs */
 };
 
 struct variant {
 	const char *mode;
-	bool large, split, unsync;
+	bool large, split, unsync; /* large: mmu.large; always where frames lie in runs */
 	int64_t asids, shadow_pages, nested_tlb;
 };
 
@@ -49,15 +54,26 @@ static void must(int rc, const struct err *err)
 	CU_ASSERT_EQUAL_FATAL(rc, 0);
 }
 
-static void world_open(struct world *w, const struct variant *v, bool large)
+/* What a case is of: the guests map 2 MiB; the policy of large.frames, or NULL. */
+struct shape {
+	bool guest;
+	const char *frames;
+};
+
+static void world_open(struct world *w, const struct variant *v, struct shape shape)
 {
+	const uint32_t pages = shape.frames ? RUN_PAGES : PAGES;
+
 	struct mmu_opts opts = test_mmu_opts();
 	struct err err;
 
-	*w = (struct world){0};
-	test_host_new(&w->t,
-		      (struct test_shape){.frames = FRAMES, .slots = 3 * PAGES, .scan = "random"});
-	opts.large = v->large;
+	*w = (struct world){.runs = shape.frames};
+	test_host_new(&w->t, (struct test_shape){.frames = shape.frames ? RUN_FRAMES_ALL : FRAMES,
+						 .slots = 3 * pages,
+						 .scan = "random",
+						 .large = shape.frames,
+						 .collapse_ns = 1000});
+	opts.large = v->large || shape.frames;
 	opts.split = v->split;
 	opts.unsync = v->unsync;
 	opts.asids = v->asids;
@@ -67,11 +83,11 @@ static void world_open(struct world *w, const struct variant *v, bool large)
 	opts.l2_ways = 4;
 	for (size_t i = 0; i < 2; i++) {
 		struct box *g = &w->guest[i];
-		g->vm = test_vm(&w->t, i ? "b" : "a", PAGES);
+		g->vm = test_vm(&w->t, i ? "b" : "a", pages);
 		must(mmu_new(g->vm->pmap, test_policy(translations, v->mode, NULL), &opts, &g->mmu,
 			     &err),
 		     &err);
-		must(kernel_new(g->mmu, large, &g->kernel, &err), &err);
+		must(kernel_new(g->mmu, shape.guest, &g->kernel, &err), &err);
 	}
 }
 
@@ -166,9 +182,11 @@ static void process_event(struct box *g, struct rng *rng)
 
 static void event_of_host(struct world *w, struct box *g, struct rng *rng)
 {
-	ppn_t ppn = {(uint32_t)rng_below(rng, PAGES)};
+	ppn_t ppn = {(uint32_t)rng_below(rng, g->vm->pages)};
+	const struct host *h = w->t.host;
+	struct err err;
 
-	switch (rng_below(rng, 5)) {
+	switch (rng_below(rng, 8)) {
 	case 0:
 		pmap_sample(g->vm->pmap, ppn);
 		break;
@@ -181,22 +199,60 @@ static void event_of_host(struct world *w, struct box *g, struct rng *rng)
 	case 3:
 		pmap_harvest_accessed(g->vm->pmap, ppn, 50, NULL, NULL);
 		break;
-	default:
-		sharing_scan(w->t.sharing, g->vm, 1 + rng_below(rng, 40));
+	case 4: /* the collapser's turn */
+		clock_run_until(&w->t.host->clock, h->clock.now_ns + 1000);
+		break;
+	case 5: /* a device wants it elsewhere */
+		if (pte_state(pmap_peek(g->vm->pmap, ppn)) == PAGE_PRIVATE &&
+		    !(pmap_peek(g->vm->pmap, ppn) & PTE_PINNED) && h->machine.free)
+			pmap_move(g->vm->pmap, ppn, machine_take(w->t.m));
+		break;
+	case 6:
+		h->reclaimer[0].reclaimer->reclaim(h->reclaimer[0].ctx, (uint32_t)rng_below(rng, 8),
+						   g->vm, g->vm, &err);
+		break;
+	default: /* seldom where frames lie in runs, of which it leaves few whole */
+		if (!w->runs || rng_below(rng, 6) == 0)
+			sharing_scan(w->t.sharing, g->vm, 1 + rng_below(rng, 40));
 	}
 }
 
+/* Four stretches are touched in full, one page of each is moved: the collapser finds them. */
+static void settle(struct world *w)
+{
+	struct box *g = &w->guest[0];
+	struct pmap *pmap = g->vm->pmap;
+	struct err err;
+
+	mmu_set_user(g->mmu, false);
+	for (uint32_t p = STRETCH; p < 5 * STRETCH; p++) {
+		if (!(pmap->pte[p] & PTE_PINNED))
+			must(mmu_touch(g->mmu, (ppn_t){p}, ACCESS_WRITE, &err), &err);
+	}
+	for (uint32_t p = STRETCH + 7; p < 5 * STRETCH; p += STRETCH) {
+		if (!(pmap->pte[p] & PTE_PINNED) && pte_state(pmap->pte[p]) == PAGE_PRIVATE &&
+		    w->t.m->free)
+			pmap_move(pmap, (ppn_t){p}, machine_take(w->t.m));
+	}
+	for (unsigned i = 0; i < 3 * 2 * RUN_PAGES / STRETCH / 4 + 3; i++)
+		clock_run_until(&w->t.host->clock, w->t.host->clock.now_ns + 1000);
+}
+
 struct outcome {
-	uint64_t digest[2], tables[2], shared, swapped, forks, copies;
+	uint64_t digest[2], tables[2], shared, swapped, forks, copies, collapsed;
 };
 
-static void run(const struct variant *v, bool large, uint64_t seed, struct outcome *out)
+/* By variant, which may differ. */
+static uint64_t large_maps, large_breaks;
+
+static void run(const struct variant *v, struct shape shape, uint64_t seed, struct outcome *out)
 {
 	static struct world w;
 	struct rng rng;
 
 	rng_init(&rng, seed, "mmu model", 0);
-	world_open(&w, v, large);
+	world_open(&w, v, shape);
+	large_maps = large_breaks = 0;
 	for (unsigned i = 0; i < OPS; i++) {
 		struct box *g = &w.guest[rng_below(&rng, 2)];
 		uint64_t what = rng_below(&rng, 1000);
@@ -206,6 +262,8 @@ static void run(const struct variant *v, bool large, uint64_t seed, struct outco
 			process_event(g, &rng);
 		else
 			event_of_host(&w, g, &rng);
+		if (shape.frames && i % (OPS / 8) == OPS / 9)
+			settle(&w);
 		if (i % (OPS / 40) == 0)
 			CU_ASSERT_EQUAL_FATAL(test_audit(&w.t), 0);
 	}
@@ -220,36 +278,60 @@ static void run(const struct variant *v, bool large, uint64_t seed, struct outco
 		out->swapped += test_stat(&g->vm->stats, "swap_outs");
 		out->shared += test_stat(&g->vm->stats, "share_merged");
 		CU_ASSERT_EQUAL(g->mmu->stats.refused, 0);
+		large_maps += g->mmu->stats.large_maps;
+		large_breaks += g->mmu->stats.large_breaks;
 	}
+	if (shape.frames)
+		out->collapsed = test_stat(&w.t.host->scope, "large_collapsed");
 	world_close(&w);
 }
 
-static void compare(bool large, uint64_t seed)
+static void compare(struct shape shape, uint64_t seed)
 {
 	struct outcome first, o;
 
 	for (size_t i = 0; i < ARRAY_LEN(variants); i++) {
-		run(&variants[i], large, seed, i ? &o : &first);
+		if (shape.frames && variants[i].large)
+			continue; /* all are then */
+		run(&variants[i], shape, seed, i ? &o : &first);
 		if (!i)
 			continue;
 		if (memcmp(&o, &first, sizeof o) != 0)
 			printf("  %s, variant %zu, differs from flat\n", variants[i].mode, i);
 		CU_ASSERT(memcmp(&o, &first, sizeof o) == 0);
+		/* With the guest's alone there is nothing to map so where its tables are shadowed.
+		 */
+		if (shape.frames && (shape.guest || strcmp(variants[i].mode, "ept") == 0))
+			CU_ASSERT(large_maps && large_breaks);
 	}
-	printf("  %llu forks, %llu copies, %llu swapped, %llu shared\n",
+	printf("  %llu forks, %llu copies, %llu swapped, %llu shared, %llu collapsed\n",
 	       (unsigned long long)first.forks, (unsigned long long)first.copies,
-	       (unsigned long long)first.swapped, (unsigned long long)first.shared);
+	       (unsigned long long)first.swapped, (unsigned long long)first.shared,
+	       (unsigned long long)first.collapsed);
 	CU_ASSERT(first.forks && first.copies && first.swapped && first.shared);
+	CU_ASSERT(!shape.frames || first.collapsed);
 }
 
 static void small_pages(void)
 {
-	compare(false, test_seed(2006));
+	compare((struct shape){false, NULL}, test_seed(2006));
 }
 
 static void large_pages(void)
 {
-	compare(true, test_seed(2010));
+	compare((struct shape){true, NULL}, test_seed(2010));
 }
 
-TESTS("mmu model", {"small pages", small_pages}, {"large pages", large_pages})
+static void frames_in_runs(void)
+{
+	compare((struct shape){true, "reserve"}, test_seed(2012));
+}
+
+static void frames_in_full_runs(void)
+{
+	compare((struct shape){false, "fill"}, test_seed(2014));
+	compare((struct shape){true, "fill"}, test_seed(2016));
+}
+
+TESTS("mmu model", {"small pages", small_pages}, {"large pages", large_pages},
+      {"frames in runs", frames_in_runs}, {"frames in full runs", frames_in_full_runs})
