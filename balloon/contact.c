@@ -184,6 +184,7 @@ static void batch(struct balloon_vm *v, const struct balloon_pages *p, page_fn *
 	uint64_t map[BALLOON_MAP_WORDS] = {0};
 	uint32_t refused = 0, offences = 0;
 
+	machine_gather(&v->vm->host->machine);
 	for (uint32_t i = 0; i < count; i++) {
 		enum balloon_reason reason = fn(v, host_ppn(v, le32toh(p->ppn[i])));
 		if (reason == BALLOON_OK)
@@ -193,6 +194,7 @@ static void batch(struct balloon_vm *v, const struct balloon_pages *p, page_fn *
 		offences += offends(v, reason);
 		map[i / 64] |= UINT64_C(1) << (i % 64);
 	}
+	machine_gathered(&v->vm->host->machine);
 	balloon_charge(v, count * v->balloon->opts.page_time);
 	v->stats.refused += refused;
 	m->of = p->msg.seq;

@@ -191,8 +191,8 @@ struct balloon_view { /* 80 bytes: the host's view of this guest; pages unless s
  * other end's `waits` is 1, which it sets before it sleeps, looking once more
  * after that. The guest's bell is vector 0 of its own, the host is peer 0
  * (BAR 0 + 12 takes peer << 16 | vector). Without a doorbell (ivshmem-plain)
- * both ends poll: the driver every poll_ms of WELCOME, and every 1 to 10 ms
- * while it has something to do.
+ * both ends poll: the driver every 100 ms, or poll_ms of WELCOME if that is less,
+ * and every 1 to 10 ms while it has something to do.
  */
 #define BALLOON_REGION_MAGIC   0x62616c6c61737431ull /* "1tsallab" as bytes */
 #define BALLOON_REGION_VERSION 1

@@ -196,3 +196,35 @@ size_t machine_audit(const struct machine *m, FILE *out)
 		bad += zone_audit(m, &m->zone[z], out);
 	return bad;
 }
+
+static void tell_run(struct machine *m)
+{
+	struct leaving *l = &m->leaving;
+
+	if (l->n)
+		m->backing->runs->left(m, l->vm, (ppn_t){l->ppn}, l->n);
+	l->n = 0;
+}
+
+void machine_tell_left(struct machine *m, mpn_t mpn)
+{
+	const struct frame was = m->frame[mpn.n];
+	struct leaving *l = &m->leaving;
+
+	if (!l->gather) {
+		m->backing->left(m, mpn, was);
+		return;
+	}
+	if (l->n && (was.vm != l->vm || was.ppn != l->ppn + l->n))
+		tell_run(m);
+	if (l->n++ == 0) {
+		l->vm = was.vm;
+		l->ppn = was.ppn;
+	}
+}
+
+void machine_gathered(struct machine *m)
+{
+	tell_run(m);
+	m->leaving.gather = false;
+}

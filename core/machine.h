@@ -92,6 +92,11 @@ struct machine {
 	void *store;	/* the backing's own */
 	struct frame_watch watch;
 	bool tell_left; /* backing->left is there */
+	struct leaving {
+		bool gather;
+		uint16_t vm;
+		uint32_t ppn, n; /* left, and the backing not told yet */
+	} leaving;
 	struct meter *meter;
 };
 
@@ -257,12 +262,27 @@ static inline void machine_disown_quietly(struct machine *m, mpn_t mpn)
 		m->stamp[mpn.n] = STAMP_FREE;
 }
 
+/*
+ * From machine_gather() to machine_gathered() a backing with runs is told of
+ * private frames that leave their pages in runs of neighbours, the last of them
+ * at the end. Nothing may take a frame for one of these pages in between.
+ */
+static inline void machine_gather(struct machine *m)
+{
+	m->leaving.gather = m->backing->runs != NULL;
+}
+
+void machine_gathered(struct machine *m);
+
+/* Tells the backing, or gathers. */
+void machine_tell_left(struct machine *m, mpn_t mpn);
+
 /* A private frame ceases to back its page: it is taken, and nobody's. The watcher knows. */
 static inline void machine_disown(struct machine *m, mpn_t mpn)
 {
 	machine_disown_quietly(m, mpn);
 	if (unlikely(m->tell_left))
-		m->backing->left(m, mpn, m->frame[mpn.n]);
+		machine_tell_left(m, mpn);
 }
 
 /* Frees a private frame. */

@@ -16,14 +16,20 @@
 
 /* The memory file. */
 
-static void left(struct machine *m, mpn_t mpn, struct frame was)
+static void left_run(struct machine *m, uint16_t vm, ppn_t ppn, uint32_t n)
 {
 	const struct rig_parts *p = m->store;
 
-	(void)mpn;
+	(void)vm;
 	if (fallocate(p->memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      (off_t)was.ppn << PAGE_SHIFT, PAGE_SIZE))
+		      (off_t)ppn.n << PAGE_SHIFT, (off_t)n << PAGE_SHIFT))
 		abort(); /* our own file, within its size */
+}
+
+static void left(struct machine *m, mpn_t mpn, struct frame was)
+{
+	(void)mpn;
+	left_run(m, was.vm, (ppn_t){was.ppn}, 1);
 }
 
 uint64_t rig_memory(const struct rig *rig)
@@ -57,8 +63,11 @@ static int open_host(struct rig *rig, struct err *err)
 	struct balloon_opts balloon;
 	struct pmap_part *pmaps;
 
+	static const struct backing_runs runs = {.left = left_run};
+
 	p->backing = backing_ids;
 	p->backing.left = left;
+	p->backing.runs = &runs;
 	const struct host_opts opts = {.frames = p->opts.pages,
 				       .backing = &p->backing.policy,
 				       .thresholds = thresholds_list[0]};

@@ -112,7 +112,7 @@ struct bb {
 };
 
 /* main.c */
-extern unsigned int bb_rate_start, bb_reserve_mb, bb_oom_pages, bb_backoff_ms;
+extern unsigned int bb_rate_start, bb_order, bb_reserve_mb, bb_oom_pages, bb_backoff_ms;
 extern bool bb_deflate_on_oom, bb_report_free;
 void bb_kick(struct bb *b);
 

@@ -12,10 +12,15 @@
 #define IVSHMEM_DEVICE 0x1110
 #define BUSY_MS	       1    /* between looks while something is going on */
 #define WAIT_MS	       1000 /* at most, else */
+#define GLANCE_MS      100  /* at most, where nobody rings */
 
 unsigned int bb_rate_start = 262144;
 module_param_named(rate_start, bb_rate_start, uint, 0644);
 MODULE_PARM_DESC(rate_start, "pages a second to inflate by at first; it adapts (default 262144)");
+
+unsigned int bb_order = 9;
+module_param_named(order, bb_order, uint, 0644);
+MODULE_PARM_DESC(order, "take blocks of up to 2^order pages where they lie about (default 9)");
 
 unsigned int bb_reserve_mb = 16;
 module_param_named(reserve_mb, bb_reserve_mb, uint, 0644);
@@ -79,7 +84,7 @@ static unsigned int turn(struct bb *b)
 	return pending || b->talk != BB_TALKING || b->size > b->target ||
 			       (b->size < b->target && ktime_after(ktime_get(), b->hold_until))
 		       ? BUSY_MS
-		       : min_t(unsigned int, b->poll_ms, WAIT_MS);
+		       : min_t(unsigned int, b->poll_ms, b->doorbell ? WAIT_MS : GLANCE_MS);
 }
 
 static bool woken(struct bb *b)

@@ -2,13 +2,16 @@
 /* Pages into the balloon and out of it. */
 #include "bb.h"
 
+#include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/vmstat.h>
 
 #define RATE_LEAST	256u /* pages a second */
 #define RATE_MOST	(1u << 24)
 #define BURST_MS	10
 #define BACKOFF_MOST_MS 30000u
+#define ORDER_MOST	9u /* 512 pages, 2 MiB */
 
 /* The guest said no: fewer from now on, and none for a while that grows. */
 static void refused(struct bb *b)
@@ -46,29 +49,55 @@ u32 bb_allowance(struct bb *b)
 	return pages < least ? 0 : min(pages, left);
 }
 
-static bool plenty(void)
+/* Pages that may be taken before less than the reserve is available. */
+static unsigned int spare(void)
 {
-	return si_mem_available() > (long)bb_reserve_mb << (20 - PAGE_SHIFT);
+	long left = si_mem_available() - ((long)bb_reserve_mb << (20 - PAGE_SHIFT));
+
+	return clamp(left, 0l, (long)BALLOON_BATCH_MAX);
+}
+
+/*
+ * Up to want pages, into b->fresh. In blocks first, as large as the guest has
+ * any lying about: their pages are neighbours, which the host can take from its
+ * memory at once. For a block no effort is made; for a single page one pass of
+ * reclaim, and no emergency reserves: that is what balloon_page_alloc() asks for.
+ */
+static unsigned int take(struct bb *b, unsigned int want)
+{
+	const gfp_t lying_about = (GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC |
+				  __GFP_NORETRY | __GFP_NOWARN;
+	unsigned int order = min(bb_order, ORDER_MOST), n = 0;
+
+	while (n < want) {
+		struct page *page;
+
+		order = min_t(unsigned int, order, ilog2(want - n));
+		page = order ? alloc_pages(lying_about, order) : balloon_page_alloc();
+		if (!page && order == 0)
+			break;
+		if (!page) {
+			order--;
+			continue;
+		}
+		if (order)
+			split_page(page, order);
+		for (unsigned int i = 0; i < 1u << order; i++)
+			b->fresh[n++] = nth_page(page, i);
+	}
+	return n;
 }
 
 /*
  * Takes up to want pages from the guest, without the lock, and gives them to
- * the host. One pass of reclaim a page at most, and no emergency reserves: that
- * is what balloon_page_alloc() asks for. Returns how many were sent.
+ * the host. Returns how many were sent.
  */
 unsigned int bb_inflate(struct bb *b, unsigned int want)
 {
-	unsigned int n = 0;
+	const unsigned int n = take(b, min(want, spare()));
+	const bool full = n == want;
 	struct bb_batch *batch;
-	bool full = false;
 
-	while (n < want) {
-		struct page *page = plenty() || n ? balloon_page_alloc() : NULL;
-		if (!page)
-			break;
-		b->fresh[n++] = page;
-	}
-	full = n == want;
 	mutex_lock(&b->lock);
 	batch = b->talk == BB_TALKING ? bb_slot(b) : NULL;
 	if (n && batch) {
@@ -88,8 +117,7 @@ unsigned int bb_inflate(struct bb *b, unsigned int want)
 	mutex_unlock(&b->lock);
 	if (batch)
 		return n;
-	while (n)
-		put_page(b->fresh[--n]);
+	release_pages(b->fresh, n);
 	return 0;
 }
 
@@ -97,20 +125,17 @@ unsigned int bb_inflate(struct bb *b, unsigned int want)
 unsigned int bb_deflate(struct bb *b, unsigned int want)
 {
 	struct bb_batch *batch = bb_slot(b);
+	struct page *page;
 	unsigned int n = 0;
+	LIST_HEAD(pages);
 
 	if (!batch)
 		return 0;
 	want = min3(want, b->size, (u32)BALLOON_BATCH_MAX);
-	while (n < want) {
-		struct page *page = balloon_page_dequeue(&b->list);
-		if (!page) /* the others are being moved */
-			break;
-		batch->page[n++] = page;
-	}
+	balloon_page_list_dequeue(&b->list, &pages, want); /* fewer: the others are being moved */
+	list_for_each_entry(page, &pages, lru) batch->page[n++] = page;
 	if (n && bb_send(b, batch, BALLOON_MSG_DEFLATE, n)) {
-		for (unsigned int i = 0; i < n; i++)
-			balloon_page_enqueue(&b->list, batch->page[i]);
+		balloon_page_list_enqueue(&b->list, &pages);
 		return 0;
 	}
 	b->size -= n;

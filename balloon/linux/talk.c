@@ -2,6 +2,7 @@
 /* What is said to the host, and what comes of its answers. Under bb.lock. */
 #include "bb.h"
 
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 
 struct bb_batch *bb_slot(struct bb *b)
@@ -38,15 +39,26 @@ int bb_send(struct bb *b, struct bb_batch *batch, u16 type, unsigned int n)
 	return 0;
 }
 
-/* One page of an answered batch finds its place. */
-static void settle(struct bb *b, const struct bb_batch *batch, struct page *page, bool refused)
+/*
+ * An answered batch's pages find their place: into the balloon those of an
+ * inflation that the host took, back to the guest all others.
+ */
+static void settle(struct bb *b, struct bb_batch *batch, const struct balloon_ack *ack)
 {
-	if (batch->type == BALLOON_MSG_INFLATE && !refused) {
-		balloon_page_enqueue(&b->list, page);
-		b->size++;
-	} else {
-		put_page(page);
+	const bool refused = ack->refused, map = refused && batch->n > 1;
+	unsigned int back = 0;
+	LIST_HEAD(in);
+
+	for (unsigned int i = 0; i < batch->n; i++) {
+		const bool no = map ? le64_to_cpu(ack->map[i / 64]) >> (i % 64) & 1 : refused;
+
+		if (batch->type == BALLOON_MSG_INFLATE && !no)
+			list_add_tail(&batch->page[i]->lru, &in);
+		else
+			batch->page[back++] = batch->page[i];
 	}
+	b->size += balloon_page_list_enqueue(&b->list, &in);
+	release_pages(batch->page, back);
 }
 
 static void close_batch(struct bb *b, struct bb_batch *batch)
@@ -63,18 +75,15 @@ static bool answered(struct bb *b, const struct balloon_ack *ack)
 {
 	struct bb_batch *batch = b->window[b->oldest];
 	u32 refused = le32_to_cpu(ack->refused);
-	bool map;
 
 	if (!b->pending || le32_to_cpu(ack->of) != batch->seq ||
 	    le16_to_cpu(ack->type) != batch->type ||
 	    le32_to_cpu(ack->accepted) + refused != batch->n)
 		return false;
-	map = refused && batch->n > 1;
 	batch->accepted = refused == 0;
 	b->count.host_refused += refused;
-	for (unsigned int i = 0; !batch->mine && i < batch->n; i++)
-		settle(b, batch, batch->page[i],
-		       map ? le64_to_cpu(ack->map[i / 64]) >> (i % 64) & 1 : refused);
+	if (!batch->mine)
+		settle(b, batch, ack);
 	close_batch(b, batch);
 	return true;
 }
@@ -86,8 +95,8 @@ void bb_begin_anew(struct bb *b)
 		b->count.resets++;
 	while (b->pending) {
 		struct bb_batch *batch = b->window[b->oldest];
-		for (unsigned int i = 0; !batch->mine && i < batch->n; i++)
-			put_page(batch->page[i]);
+		if (!batch->mine)
+			release_pages(batch->page, batch->n);
 		close_batch(b, batch);
 	}
 	bb_free_all(b);

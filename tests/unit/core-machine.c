@@ -293,8 +293,80 @@ static void renewal_keeps_the_order(void)
 	machine_fini(&m);
 }
 
-TESTS("core/machine", {"high frames go first", high_frames_go_first},
-      {"zones of any size", zones_of_any_size}, {"counts add up", counts_add_up},
-      {"watcher", the_watcher_hears_of_private_frames_alone},
+/* What a backing was told of, in its order. */
+struct told {
+	uint32_t first[8], n[8];
+	uint16_t vm[8];
+	size_t runs, pages;
+};
+
+static void told_run(struct machine *m, uint16_t vm, ppn_t ppn, uint32_t n)
+{
+	struct told *t = m->store;
+
+	CU_ASSERT_FATAL(t->runs < 8);
+	t->vm[t->runs] = vm;
+	t->first[t->runs] = ppn.n;
+	t->n[t->runs++] = n;
+}
+
+static void told_page(struct machine *m, mpn_t mpn, struct frame was)
+{
+	struct told *t = m->store;
+
+	(void)mpn;
+	CU_ASSERT_EQUAL(was.ppn, 30);
+	t->pages++;
+}
+
+static void neighbours_leave_together(void)
+{
+	/* VM 1: three neighbours, a gap, one; VM 2: the next number; VM 1 again, backwards. */
+	static const struct {
+		uint16_t vm;
+		uint32_t ppn;
+	} leaves[] = {{1, 10}, {1, 11}, {1, 12}, {1, 14}, {2, 15}, {1, 9}, {1, 8}};
+	static const uint32_t first[] = {10, 14, 15, 9, 8}, n[] = {3, 1, 1, 1, 1};
+	static const struct backing_runs runs = {.left = told_run};
+	struct backing backing = backing_ids;
+	struct told told = {.runs = 0};
+	struct machine m;
+	mpn_t mpn[ARRAY_LEN(leaves)];
+
+	backing.left = told_page;
+	backing.runs = &runs;
+	meter.bytes = 0;
+	CU_ASSERT_EQUAL_FATAL(machine_init(&m, &meter, &backing, FRAMES, LOW), 0);
+	m.store = &told;
+	for (size_t i = 0; i < ARRAY_LEN(leaves); i++) {
+		mpn[i] = machine_take(&m);
+		machine_own(&m, mpn[i], leaves[i].vm, (ppn_t){leaves[i].ppn});
+	}
+	machine_gather(&m);
+	machine_gathered(&m); /* of nothing */
+	CU_ASSERT_EQUAL(told.runs, 0);
+	machine_gather(&m);
+	for (size_t i = 0; i < ARRAY_LEN(leaves); i++)
+		machine_put(&m, mpn[i]);
+	CU_ASSERT_EQUAL(m.free, FRAMES);
+	machine_gathered(&m);
+	CU_ASSERT_EQUAL_FATAL(told.runs, ARRAY_LEN(n));
+	for (size_t i = 0; i < ARRAY_LEN(n); i++) {
+		CU_ASSERT_EQUAL(told.first[i], first[i]);
+		CU_ASSERT_EQUAL(told.n[i], n[i]);
+		CU_ASSERT_EQUAL(told.vm[i], i == 2 ? 2 : 1);
+	}
+	CU_ASSERT_EQUAL(told.pages, 0);
+	mpn[0] = machine_take(&m); /* afterwards one by one again */
+	machine_own(&m, mpn[0], 1, (ppn_t){30});
+	machine_put(&m, mpn[0]);
+	CU_ASSERT_EQUAL(told.pages, 1);
+	expect_sound(&m);
+	machine_fini(&m);
+}
+
+TESTS("core/machine", {"neighbours leave together", neighbours_leave_together},
+      {"high frames go first", high_frames_go_first}, {"zones of any size", zones_of_any_size},
+      {"counts add up", counts_add_up}, {"watcher", the_watcher_hears_of_private_frames_alone},
       {"audit finds damage", the_audit_finds_damage}, {"stamps", stamps_follow_the_owner},
       {"used", used_marks_die_with_the_frame}, {"renewal keeps the order", renewal_keeps_the_order})
