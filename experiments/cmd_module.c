@@ -1,7 +1,6 @@
 /* ballast module: the balloon module of Linux guests, built, installed, looked after. */
 #include "experiments/cmds.h"
-#include "experiments/datadir.h"
-#include "experiments/spawn.h"
+#include "experiments/module_make.h"
 #include "experiments/module_state.h"
 
 #include <ctype.h>
@@ -106,21 +105,6 @@ static const struct argp status_argp = {
 	NULL,
 };
 
-/* Runs module.sh; what it says is told as its error. */
-static int run_script(const char *verb, const char *release, const char *to, struct err *err)
-{
-	char sources[PATH_MAX], script[PATH_MAX + 16];
-	char *out = NULL;
-
-	int rc = module_sources(sources, err);
-	if (rc)
-		return rc;
-	snprintf(script, sizeof script, "%s/module.sh", sources);
-	rc = spawn_read((const char *const[]){script, verb, release, to, NULL}, &out, err);
-	free(out);
-	return rc;
-}
-
 /* A kernel that has its headers here. */
 static int choose_kernel(const struct module_args *a, char release[MODULE_RELEASE], struct err *err)
 {
@@ -141,13 +125,12 @@ static int choose_kernel(const struct module_args *a, char release[MODULE_RELEAS
 
 static int build(const struct module_args *a, struct err *err)
 {
-	char release[MODULE_RELEASE], folder[PATH_MAX];
+	char release[MODULE_RELEASE], path[PATH_MAX];
 
 	int rc = choose_kernel(a, release, err);
-	rc = rc ? rc : module_folder(release, folder, err);
-	rc = rc ? rc : run_script("build", release, folder, err);
+	rc = rc ? rc : module_build(release, path, err);
 	if (rc == 0)
-		printf("%s/" MODULE_NAME ".ko\n", folder);
+		printf("%s\n", path);
 	return rc;
 }
 
@@ -162,7 +145,7 @@ static int install(const struct module_args *a, struct err *err)
 		return err_run(err, EPERM, "installing a module needs root");
 	int rc = choose_kernel(a, release, err);
 	rc = rc ? rc
-		: run_script(a->dkms ? "dkms" : "install", release, a->dkms ? NULL : root, err);
+		: module_script(a->dkms ? "dkms" : "install", release, a->dkms ? NULL : root, err);
 	if (rc)
 		return rc;
 	if (!module_installed(root, release, where))

@@ -40,6 +40,8 @@ const struct experiment experiments[] = {
 	{"esx-ioremap", "copies for devices, with and without remapping pages to low memory",
 	 esx_ioremap_run},
 	{"sampler-race", "every working-set sampler: error against cost", sampler_race_run},
+	{"balloon-race", "128 MB of a live Linux guest: its balloon beside virtio-balloon",
+	 balloon_race_run, .live = true},
 	{NULL},
 };
 
