@@ -329,6 +329,11 @@ void balloon_hole(struct balloon *b, struct vm *vm, uint32_t first, uint32_t pag
 	v->hole_pages = pages;
 }
 
+void balloon_steal(struct balloon *b, struct vm *vm, const uint64_t *ns)
+{
+	balloon_of(b, vm)->steal_ns = ns;
+}
+
 void balloon_connect(struct balloon *b, struct vm *vm, const struct balloon_end *end)
 {
 	struct balloon_vm *v = balloon_of(b, vm);

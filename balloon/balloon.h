@@ -73,6 +73,12 @@ void balloon_ask(struct balloon *balloon, struct vm *vm, uint32_t pages);
 void balloon_hole(struct balloon *balloon, struct vm *vm, uint32_t first, uint32_t pages);
 
 /*
+ * Where somebody counts the time that the guest waited for the host's paging, for
+ * the VIEW message; lives as long as the VM. NULL: nobody does.
+ */
+void balloon_steal(struct balloon *balloon, struct vm *vm, const uint64_t *ns);
+
+/*
  * The way to the VM's driver, one at a time; copied. Whatever came of an
  * earlier one is kept until the new driver says hello.
  */

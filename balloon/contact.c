@@ -53,6 +53,7 @@ static void tell_view(struct balloon_vm *v)
 		.swapped = htole64(vm->pmap->count[PAGE_SWAPPED]),
 		.ballooned = htole64(balloon_pages(v)),
 		.active = htole64(vm->sampled ? vm->active : 0),
+		.steal_ns = htole64(v->steal_ns ? *v->steal_ns : 0),
 		.state = htole32(vm->host->state),
 	};
 

@@ -47,6 +47,7 @@ struct balloon_vm {
 	uint32_t most;	/* the highest cap that it ever had: what it has may still be there */
 	uint32_t asked; /* pages, by hand; BALLOON_BY_POLICY */
 	uint32_t hole_first, hole_pages; /* of the guest's numbers; 0, 0: none */
+	const uint64_t *steal_ns;	 /* balloon_steal(), or NULL */
 	bool connected;
 	struct stream stream;
 	enum driver_state state;

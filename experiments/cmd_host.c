@@ -312,14 +312,34 @@ static double mib(const json_t *o, const char *name)
 	return (double)json_integer_value(json_object_get(o, name)) * PAGE_SIZE / (1 << 20);
 }
 
+/* A guest's balloon, where it has one. */
+static void print_balloon(const json_t *vm)
+{
+	const char *driver = json_string_value(json_object_get(vm, "driver"));
+
+	if (!driver || strcmp(driver, "off") == 0)
+		return;
+	printf("%s: balloon of %.1f MiB, %.1f wanted, driver %s; %lld pages refused, %lld bad "
+	       "messages\n",
+	       json_string_value(json_object_get(vm, "name")), mib(vm, "balloon"),
+	       mib(vm, "balloon_target"), driver,
+	       json_integer_value(json_object_get(vm, "balloon_refused")),
+	       json_integer_value(json_object_get(vm, "balloon_bad")));
+}
+
 static void print_status(const json_t *status)
 {
 	const json_t *host = json_object_get(status, "host");
+	size_t i;
+	json_t *vm;
 
-	printf("host %lld: %.1f MiB, %.1f free, %.1f of single pages, %.1f shared, %zu guests\n",
-	       json_integer_value(json_object_get(status, "pid")), mib(host, "frames"),
+	printf("host %lld: %s, %.1f MiB, %.1f free, %.1f of single pages, %.1f shared, %zu "
+	       "guests\n",
+	       json_integer_value(json_object_get(status, "pid")),
+	       json_string_value(json_object_get(status, "state")), mib(host, "frames"),
 	       mib(host, "free"), mib(host, "private"), mib(host, "shared"),
 	       json_array_size(json_object_get(status, "vms")));
+	json_array_foreach(json_object_get(status, "vms"), i, vm) print_balloon(vm);
 }
 
 static int parse_and_ask(const struct argp *argp, const char *what, int argc, char **argv,

@@ -63,7 +63,8 @@ static const struct argp top_argp = {
 	NULL,
 	"Watches the guests of the live host: what each has, and its faults per second."
 	"\v"
-	"Keys: n by name, m by memory in frames, f by faults, w by swapped memory; q ends.\n\n"
+	"Keys: n by name, m by memory in frames, f by faults, w by swapped memory, b by balloons; "
+	"q ends.\n\n"
 	"Example, for a script:\n"
 	"  ballast top --once --json",
 	NULL,
@@ -74,7 +75,7 @@ static const struct argp top_argp = {
 /* A guest on the screen; sizes in MiB, rates per second. */
 struct row {
 	const char *name, *state; /* of the status that it is from */
-	double size, single, shared, zero, swapped, active;
+	double size, single, shared, zero, swapped, balloon, wanted, active;
 	double faults, ins, outs;
 };
 
@@ -120,6 +121,8 @@ static struct row row_of(const json_t *vm, const json_t *old, double seconds)
 		.shared = number(vm, "shared") / MIB,
 		.zero = number(vm, "share_zero") / MIB,
 		.swapped = number(vm, "swapped") / MIB,
+		.balloon = number(vm, "balloon") / MIB,
+		.wanted = number(vm, "balloon_target") / MIB,
 		.active = number(vm, "active") / MIB,
 		.faults = rate(vm, old, "live_events", seconds),
 		.ins = rate(vm, old, "swap_ins", seconds),
@@ -162,6 +165,10 @@ static int by_key(const void *a, const void *b)
 		dx = x->swapped;
 		dy = y->swapped;
 		break;
+	case 'b':
+		dx = x->balloon;
+		dy = y->balloon;
+		break;
 	default:
 		break;
 	}
@@ -179,24 +186,27 @@ static void host_lines(const json_t *now, char *line, size_t size)
 	for (size_t i = 0; i < json_array_size(vms); i++)
 		guests += number(json_array_get(vms, i), "pages");
 	snprintf(line, size,
-		 "%.1f MiB: %.1f free, %.1f single, %.1f shared frames, sharing saves %.1f, %.1f "
+		 "%.1f MiB, %s: %.1f free, %.1f single, %.1f shared frames, sharing saves %.1f, "
+		 "%.1f "
 		 "of tables; %zu guests of %.1f MiB, overcommitted %.2f times",
-		 frames / MIB, number(host, "free") / MIB, number(host, "private") / MIB,
+		 frames / MIB, json_string_value(json_object_get(now, "state")),
+		 number(host, "free") / MIB, number(host, "private") / MIB,
 		 number(host, "shared") / MIB, number(host, "share_saved") / MIB,
 		 number(host, "metadata_bytes") / (1 << 20), json_array_size(vms), guests / MIB,
 		 frames > 0 ? guests / frames : 0);
 }
 
 #define HEADING                                                                                    \
-	"vm                 MiB  single  shared    zero swapped  active  faults/s    ins/s   "     \
-	"outs/s  "                                                                                 \
+	"vm                 MiB  single  shared    zero swapped balloon  wanted  active  "         \
+	"faults/s    ins/s   outs/s  "                                                             \
 	"state"
 
 static void row_line(const struct row *r, char *line, size_t size)
 {
-	snprintf(line, size, "%-16.16s %6.1f %7.1f %7.1f %7.1f %7.1f %7.1f %9.0f %8.0f %8.0f  %s",
-		 r->name, r->size, r->single, r->shared, r->zero, r->swapped, r->active, r->faults,
-		 r->ins, r->outs, r->state);
+	snprintf(line, size,
+		 "%-16.16s %6.1f %7.1f %7.1f %7.1f %7.1f %7.1f %7.1f %7.1f %9.0f %8.0f %8.0f  %s",
+		 r->name, r->size, r->single, r->shared, r->zero, r->swapped, r->balloon, r->wanted,
+		 r->active, r->faults, r->ins, r->outs, r->state);
 }
 
 static void print_screen(const json_t *now, const struct screen_rows *rows)
@@ -213,11 +223,12 @@ static void print_screen(const json_t *now, const struct screen_rows *rows)
 
 static json_t *row_json(const struct row *r)
 {
-	return json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "name", r->name,
-			 "state", r->state, "mib", r->size, "private_mib", r->single, "shared_mib",
-			 r->shared, "zero_mib", r->zero, "swapped_mib", r->swapped, "active_mib",
-			 r->active, "faults_per_s", r->faults, "swap_ins_per_s", r->ins,
-			 "swap_outs_per_s", r->outs);
+	return json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+			 "name", r->name, "state", r->state, "mib", r->size, "private_mib",
+			 r->single, "shared_mib", r->shared, "zero_mib", r->zero, "swapped_mib",
+			 r->swapped, "balloon_mib", r->balloon, "balloon_target_mib", r->wanted,
+			 "active_mib", r->active, "faults_per_s", r->faults, "swap_ins_per_s",
+			 r->ins, "swap_outs_per_s", r->outs);
 }
 
 static int print_json(const json_t *now, const struct screen_rows *rows)
@@ -226,7 +237,8 @@ static int print_json(const json_t *now, const struct screen_rows *rows)
 
 	for (size_t i = 0; i < rows->n; i++)
 		json_array_append_new(vms, row_json(&rows->row[i]));
-	json_t *all = json_pack("{s:O, s:o}", "host", json_object_get(now, "host"), "vms", vms);
+	json_t *all = json_pack("{s:O, s:O, s:o}", "state", json_object_get(now, "state"), "host",
+				json_object_get(now, "host"), "vms", vms);
 	int rc = json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 
 	json_decref(all);
@@ -298,7 +310,7 @@ static int watch(struct top_args *a, struct err *err)
 		before = at;
 		timeout((int)(a->delay / 1000000));
 		key = getch();
-		if (key == 'n' || key == 'm' || key == 'f' || key == 'w')
+		if (key == 'n' || key == 'm' || key == 'f' || key == 'w' || key == 'b')
 			a->sort = (char)key;
 	}
 	json_decref(then);

@@ -133,6 +133,7 @@ static int connect_balloon(struct channel *c)
 	c->ring.bell = ring_driver;
 	c->ring.bell_ctx = c;
 	const struct balloon_end end = ring_as_end(&c->ring);
+	balloon_steal(v->live->balloon, v->vm, &v->stats.fault_ns);
 	balloon_connect(v->live->balloon, v->vm, &end);
 	return listen_to(c);
 }

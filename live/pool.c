@@ -284,6 +284,27 @@ static bool is_in_use(const struct machine *m, const struct pmap_part *pmaps, ui
 	return false;
 }
 
+/* Fills in what a manager had begun to give and not yet filled: private pages that are holes. */
+static int fill_holes(const struct pool *pool, const struct window *w, const pte_t *pte)
+{
+	const off_t start = (off_t)w->offset, end = start + (off_t)bytes_of(w->pages);
+
+	for (off_t at = start; at < end;) {
+		off_t hole = lseek(pool->fd, at, SEEK_HOLE);
+		off_t data = hole < 0 ? -1 : lseek(pool->fd, hole, SEEK_DATA);
+		if (hole < 0 || (data < 0 && errno != ENXIO))
+			return -errno;
+		if (data < 0 || data > end)
+			data = end;
+		for (at = hole; at < data; at += PAGE_SIZE) {
+			if (pte_state(pte[(at - start) >> PAGE_SHIFT]) == PAGE_PRIVATE)
+				*(volatile uint8_t *)(pool->view + at) = 0;
+		}
+		at = hole > data ? hole : data;
+	}
+	return 0;
+}
+
 int64_t pool_sweep(const struct machine *m, const struct pmap_part *pmaps)
 {
 	struct pool *pool = m->store;
@@ -300,7 +321,15 @@ int64_t pool_sweep(const struct machine *m, const struct pmap_part *pmaps)
 			swept++;
 		}
 	}
-	return errno == ENXIO ? swept : -errno;
+	if (errno != ENXIO)
+		return -errno;
+	for (size_t vm = 0; vm < pool->windows; vm++) {
+		const struct window *w = &pool->window[vm];
+		int rc = w->open ? fill_holes(pool, w, pmaps->pte[vm]) : 0;
+		if (rc)
+			return rc;
+	}
+	return swept;
 }
 
 int pool_blocks(const struct pool *pool, uint64_t *pages)

@@ -67,7 +67,8 @@ MUST_CHECK int pool_window_adopt(struct pool *pool, uint16_t vm, uint64_t offset
 
 /*
  * Gives back whatever no frame is in use for: what a manager that died had
- * begun to fill or not yet left. Returns the pages given back, or -errno.
+ * begun to fill or not yet left; and fills, with zeroes, the private pages that
+ * it had begun to give. Returns the pages given back, or -errno.
  */
 MUST_CHECK int64_t pool_sweep(const struct machine *m, const struct pmap_part *pmaps);
 

@@ -98,7 +98,7 @@ refused 1 'no guest named' "$ballast" vm set nobody --shares 3
 sleep 1
 "$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
 "$ballast" vm list | grep -q '^dies .*running' || fail "$("$ballast" vm list)"
-"$ballast" top --once -d 500ms | awk '$1 == "dies" && $8 > 0 && $NF == "running" { n++ } END { exit !n }' ||
+"$ballast" top --once -d 500ms | awk '$1 == "dies" && $10 > 0 && $NF == "running" { n++ } END { exit !n }' ||
 	fail "$("$ballast" top --once)"
 "$ballast" top --once --json | python3 -c '
 import json, sys
@@ -111,7 +111,7 @@ refused 2 'needs a terminal' "$ballast" top
 if command -v script >/dev/null; then
 	(sleep 1 && printf fq) | TERM=xterm timeout 20 script -qec "$ballast top" /dev/null >"$work/out" ||
 		fail "top on a terminal: $?"
-	grep -q "MiB: .* free" "$work/out" && grep -q dies "$work/out" || fail "top shows $(head -c 500 "$work/out")"
+	grep -q "MiB, high: .* free" "$work/out" && grep -q dies "$work/out" || fail "top shows $(head -c 500 "$work/out")"
 fi
 kill -9 "$("$ballast" vm list | awk '$1 == "dies" { print $3 }')"
 "$ballast" vm stop stops

@@ -575,12 +575,14 @@ static void vanishes(void)
 
 static void view(void)
 {
+	uint64_t steal = 77000;
 	struct scene s;
 
 	scene_open(&s, 0, 0);
 	greet(&s, BALLOON_CAP_VIEW);
 	wire_run(s.w, BALLOON_MSG_INFLATE, 0, 10);
 	wire_stats(s.w, 0, 0);
+	balloon_steal(s.bt.balloon, s.bad, &steal);
 	s.bad->target = 1234;
 	contact(&s);
 	const struct balloon_view *m = wire_answer_of(s.w, BALLOON_MSG_VIEW);
@@ -588,6 +590,7 @@ static void view(void)
 	CU_ASSERT_EQUAL(le64toh(m->granted), PAGES - 10);
 	CU_ASSERT_EQUAL(le64toh(m->ballooned), 10);
 	CU_ASSERT_EQUAL(le64toh(m->target), 1234);
+	CU_ASSERT_EQUAL(le64toh(m->steal_ns), 77000);
 	CU_ASSERT_EQUAL(le32toh(m->state), 0);
 	scene_close(&s);
 }
