@@ -33,6 +33,8 @@ const struct experiment experiments[] = {
 	 double_paging_run},
 	{"mmu-modes", "what translation costs by shadow tables, EPT, directly and nested",
 	 mmu_modes_run},
+	{"mmu-pages", "pages of 2 MiB against 4 KiB in guest and host, and what sharing loses by them",
+	 mmu_pages_run},
 	{"free-hints", "memory got back from a guest that tells what is free, and what it costs",
 	 free_hints_run},
 	{"sharing-scan", "memory reclaimed by every scan policy, for the CPU time that it takes",

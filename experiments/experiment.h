@@ -39,6 +39,7 @@ int esx_fig8_run(const char *dir, json_t *told, struct err *err);
 int sampler_race_run(const char *dir, json_t *told, struct err *err);
 int mmu_modes_run(const char *dir, json_t *told, struct err *err);
 int balloon_race_run(const char *dir, json_t *told, struct err *err);
+int mmu_pages_run(const char *dir, json_t *told, struct err *err);
 int free_hints_run(const char *dir, json_t *told, struct err *err);
 int tax_sweep_run(const char *dir, json_t *told, struct err *err);
 int sharing_scan_run(const char *dir, json_t *told, struct err *err);

@@ -10,16 +10,18 @@
 
 int mmu_point_job(const struct mmu_point *p, uint64_t records, struct job **out, struct err *err)
 {
-	char path[PATH_MAX], text[512];
+	char path[PATH_MAX], text[1024];
 	struct job *job;
 
 	if (job_new(job_sections, &job))
 		return err_run(err, ENOMEM, "no memory for a job");
 	snprintf(text, sizeof text,
 		 "gen g { law = %s refs = %llu pages = %llu churn = %.9f }\n"
-		 "vm a { translation = %s }\n",
+		 "vm a { translation = %s large_pages = %s }\n"
+		 "mmu { large = %s }\nlarge { frames = %s }\n%s",
 		 p->law, (unsigned long long)records, (unsigned long long)p->pages, p->churn,
-		 p->mode);
+		 p->mode, p->guest ? "on" : "off", p->host ? "on" : "off",
+		 p->host ? "fill" : "none", p->more ? p->more : "");
 	int rc = data_path("mmu-modes/base.job", path, err);
 	if (rc == 0)
 		rc = job_load(job, path, err);
@@ -33,8 +35,29 @@ int mmu_point_job(const struct mmu_point *p, uint64_t records, struct job **out,
 	return 0;
 }
 
+static double mb(double pages)
+{
+	return pages * PAGE_SIZE / (1 << 20);
+}
+
+/* What the whole run leaves; costs are told apart by halves. */
+static void at_end(struct run *run, const struct mmu_stats *s, struct mmu_cost *cost)
+{
+	const struct vm *vm = run_host(run)->vm[0];
+	const struct stat_row *row;
+	const void *at;
+
+	cost->table_pages = (double)s->table_pages;
+	cost->guest_tables = (double)s->guest_tables;
+	cost->large = (double)(s->large_maps - s->large_breaks);
+	cost->broken = (double)s->large_breaks;
+	cost->active = mb((double)vm_active(vm));
+	if (stat_find(&run_host(run)->scope, "share_saved", &row, &at))
+		cost->saved = mb((double)*(const uint64_t *)at);
+}
+
 static int run_half(const struct mmu_point *p, uint64_t records, struct mmu_stats *stats,
-		    uint64_t *refs, uint64_t *digest, struct err *err)
+		    uint64_t *refs, struct mmu_cost *cost, struct err *err)
 {
 	struct run *run;
 	struct job *job;
@@ -52,7 +75,8 @@ static int run_half(const struct mmu_point *p, uint64_t records, struct mmu_stat
 		const struct mmu *mmu = run_host(run)->vm[0]->pmap->mmu;
 		*stats = mmu->stats;
 		*refs = mmu->refs;
-		*digest = mmu->digest;
+		cost->digest = mmu->digest;
+		at_end(run, stats, cost);
 		run_close(run);
 	}
 	job_free(job);
@@ -65,9 +89,9 @@ int mmu_point_run(const struct mmu_point *p, struct mmu_cost *cost, struct err *
 	struct mmu_opts o;
 	uint64_t before, after;
 
-	int rc = run_half(p, p->records, &a, &before, &cost->digest, err);
+	int rc = run_half(p, p->records, &a, &before, cost, err);
 	if (rc == 0)
-		rc = run_half(p, 2 * p->records, &b, &after, &cost->digest, err);
+		rc = run_half(p, 2 * p->records, &b, &after, cost, err);
 	if (rc == 0 && opt_defaults(&mmu_section, &o))
 		rc = err_run(err, ENOMEM, "no memory for options");
 	if (rc)
@@ -85,7 +109,5 @@ int mmu_point_run(const struct mmu_point *p, struct mmu_cost *cost, struct err *
 	cost->exits = RATE(exits) * (double)o.exit;
 #undef RATE
 	cost->work = cost->cycles - cost->tlb - cost->walk - cost->guest - cost->exits;
-	cost->table_pages = (double)b.table_pages;
-	cost->guest_tables = (double)b.guest_tables;
 	return 0;
 }

@@ -12,6 +12,8 @@ struct mmu_point {
 	const char *law, *mode;
 	uint64_t records, pages; /* records of the first half */
 	double churn;
+	bool guest, host; /* map 2 MiB where they can */
+	const char *more; /* of the job, or NULL */
 };
 
 /* By the reference, in the second half. The parts add up to cycles. */
@@ -19,8 +21,10 @@ struct mmu_cost {
 	double cycles;
 	double tlb, walk, guest, exits, work; /* L2 hits; walks; guest faults; exits; the VMM's */
 	double misses, walk_refs, exit_count;
-	double table_pages, guest_tables; /* at the end */
-	uint64_t digest;		  /* of both halves */
+	/* At the end: tables; mappings of 2 MiB, and those broken until then; frames saved by
+	   sharing, and pages in use as sampling says, in MB. */
+	double table_pages, guest_tables, large, broken, saved, active;
+	uint64_t digest; /* of both halves */
 };
 
 MUST_CHECK int mmu_point_job(const struct mmu_point *point, uint64_t records, struct job **job,
