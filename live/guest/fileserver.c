@@ -19,6 +19,7 @@
  * read and written.
  */
 #include "live/guest/load.h"
+#include "live/guest/pattern.h"
 #include "live/guest/size.h"
 
 #include <dirent.h>
@@ -27,7 +28,6 @@
 #include <sys/vfs.h>
 
 #define BLOCK	  4096u
-#define SECTOR	  512u
 #define CHUNK	  (16 * BLOCK) /* a call's most */
 #define OPEN_MAX  8	       /* files that a client has open */
 #define FILES_MAX 65536
@@ -61,34 +61,13 @@ static void path_of(const struct files *f, uint32_t file, char path[340])
 	snprintf(path, 340, "%s/%u", f->folder, file + f->file[file].renamed * FILES_MAX);
 }
 
-/* The word that a sector begins and ends with. */
-static uint64_t mark(const struct load_client *c, uint32_t file, uint32_t block, uint32_t sector)
+/* What a block of a file must say that it is. */
+static uint64_t id_of(const struct load_client *c, uint32_t file, uint32_t block)
 {
 	const struct files *f = c->own;
 
 	return random_mix((uint64_t)c->id << 56 ^ (uint64_t)f->file[file].version[block] << 24 ^
-			  (uint64_t)file * 1000003 ^ (uint64_t)block << 4 ^ sector);
-}
-
-static void put_marks(const struct load_client *c, uint32_t file, uint32_t block, uint8_t *data)
-{
-	for (uint32_t s = 0; s < BLOCK / SECTOR; s++) {
-		uint64_t m = mark(c, file, block, s);
-		memcpy(data + s * SECTOR, &m, 8);
-		memcpy(data + s * SECTOR + SECTOR - 8, &m, 8);
-	}
-}
-
-static bool marks_are_right(const struct load_client *c, uint32_t file, uint32_t block,
-			    const uint8_t *data)
-{
-	for (uint32_t s = 0; s < BLOCK / SECTOR; s++) {
-		uint64_t m = mark(c, file, block, s);
-		if (memcmp(data + s * SECTOR, &m, 8) != 0 ||
-		    memcmp(data + s * SECTOR + SECTOR - 8, &m, 8) != 0)
-			return false;
-	}
-	return true;
+			  (uint64_t)file * 1000003 ^ block);
 }
 
 static bool write_blocks(struct load_client *c, int fd, uint32_t file, uint32_t first, uint32_t n)
@@ -97,7 +76,7 @@ static bool write_blocks(struct load_client *c, int fd, uint32_t file, uint32_t 
 
 	for (uint32_t i = 0; i < n; i++) {
 		f->file[file].version[first + i]++;
-		put_marks(c, file, first + i, f->data + i * BLOCK);
+		pattern_put(id_of(c, file, first + i), f->data + i * BLOCK, BLOCK);
 	}
 	if (pwrite(fd, f->data, n * BLOCK, (off_t)first * BLOCK) != (ssize_t)n * BLOCK)
 		return false;
@@ -176,7 +155,7 @@ static bool do_read(struct load_client *c)
 	if (pread(h->fd, f->data, n * BLOCK, (off_t)h->at * BLOCK) != (ssize_t)n * BLOCK)
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
-		if (!marks_are_right(c, h->file, h->at + i, f->data + i * BLOCK))
+		if (!pattern_is(id_of(c, h->file, h->at + i), f->data + i * BLOCK, BLOCK))
 			load_bad(c);
 	}
 	h->at += n;
@@ -386,17 +365,6 @@ static bool prepare(struct load *l, const char *folder, uint64_t blocks)
 	return true;
 }
 
-static void drop_caches(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
-
-	sync();
-	if (fd < 0 || write(fd, "3", 1) != 1)
-		perror("fileserver: the caches stay");
-	if (fd >= 0)
-		close(fd);
-}
-
 static int usage(void)
 {
 	fprintf(stderr, "usage: fileserver [-c CLIENTS] [-m SIZE] [-s SECONDS] [-r SEED] [-d] [-f] "
@@ -430,7 +398,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (drop)
-		drop_caches();
+		load_drop_caches();
 	snprintf(l.further, sizeof l.further, "set_mb=%llu",
 		 (unsigned long long)(clients * size >> 20));
 	return load_run(&l);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SIZE_PAGE 4096u
@@ -40,6 +41,15 @@ static inline bool take_size(const char **at, const char *ends, uint64_t *bytes)
 	*bytes <<= shift;
 	return (**at == '\0' || strchr(ends, **at)) && *bytes <= UINT64_C(1) << 43 &&
 	       *bytes % SIZE_PAGE == 0;
+}
+
+/* A decimal from 0 to 9, "0.99". */
+static inline bool is_skew(const char *text, double *skew)
+{
+	char *end;
+
+	*skew = strtod(text, &end);
+	return *text >= '0' && *text <= '9' && *skew >= 0 && *skew < 9 && *end == '\0';
 }
 
 #endif

@@ -55,23 +55,41 @@ for wrong in '-c 0' '-c 300' '-m 5' '-m 0m' '-s 0' '-x' '-s 1 a b'; do
 	refused "$programs/fileserver" $wrong "$work"
 done
 
-mkdir "$work/files" "$work/broken"
+refused "$programs/kv" -v 17
+refused "$programs/kv" -m 4k -c 8
+refused "$programs/kv" -g 101
+refused "$programs/kv" -z nan
+refused "$programs/web"
+refused "$programs/web" -z -1 "$work"
+
+mkdir "$work/files" "$work/broken" "$work/pages" "$work/spoilt"
 "$programs/toucher" -f -r 4 8m:2,2m:1 >"$work/toucher" &
 "$programs/fileserver" -c 3 -m 3m -s 2 -f "$work/files" >"$work/fileserver" &
 "$programs/fileserver" -c 1 -m 3m -s 3 "$work/broken" >"$work/broken.log" &
 broken=$!
+"$programs/kv" -c 3 -m 2m -g 50 -s 2 >"$work/kv" &
+"$programs/web" -c 3 -m 2m -s 2 "$work/pages" >"$work/web" &
+"$programs/web" -c 1 -m 1m -z 0 -s 3 "$work/spoilt" >"$work/spoilt.log" &
+spoilt=$!
 for _ in $(seq 100); do
-	grep -q 't=1' "$work/broken.log" && break
+	grep -q 't=1' "$work/broken.log" && grep -q 't=1' "$work/spoilt.log" && break
 	sleep 0.1
 done
 # One mark of each file that is there does not hold any more.
 for file in "$work"/broken/0/*; do
 	printf 'XXXXXX' | dd of="$file" bs=1 seek=4090 conv=notrunc,nocreat 2>/dev/null
 done
+for file in "$work"/spoilt/*; do
+	truncate -s -8 "$file"
+done
+wait $spoilt && fail "a web load whose files were cut found nothing"
+grep -q '^@ballast web end bad=[1-9]' "$work/spoilt.log" || fail "$(cat "$work/spoilt.log")"
 wait $broken && fail "a fileserver whose files were changed found nothing"
 grep -q '^@ballast fileserver end bad=[1-9]' "$work/broken.log" || fail "$(cat "$work/broken.log")"
 wait
 tells "$work/toucher" toucher phase size_kb
+tells "$work/kv" kv mb_s keys
+tells "$work/web" web mb_s files
 tells "$work/fileserver" fileserver mb_s clients set_mb
 [ "$(sed -n 's/.* done=\([0-9]*\) .*/\1/p' "$work/toucher" | tail -n 1)" -ge 2560 ] ||
 	fail "the toucher touched less than its schedule: $(cat "$work/toucher")"
