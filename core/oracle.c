@@ -61,6 +61,15 @@ int oracle_write(struct oracle *o, const struct vm *vm, ppn_t ppn, uint64_t id)
 	return rc;
 }
 
+int oracle_copy(struct oracle *o, const struct vm *vm, ppn_t to, ppn_t from)
+{
+	int rc = know(o, vm);
+
+	if (rc == 0)
+		o->id[vm->id][to.n] = o->id[vm->id][from.n];
+	return rc;
+}
+
 uint64_t oracle_fresh_id(struct oracle *o)
 {
 	return ++o->fresh;

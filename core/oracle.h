@@ -21,6 +21,9 @@ void oracle_free(struct oracle *oracle);
 /* From now on the page reads as content_expand(id). 0 or -ENOMEM. */
 MUST_CHECK int oracle_write(struct oracle *oracle, const struct vm *vm, ppn_t ppn, uint64_t id);
 
+/* The same with what another page reads as. */
+MUST_CHECK int oracle_copy(struct oracle *oracle, const struct vm *vm, ppn_t to, ppn_t from);
+
 /* An id that no write has used before. */
 uint64_t oracle_fresh_id(struct oracle *oracle);
 

@@ -194,7 +194,7 @@ static int add_vm(void *ctx, size_t i, struct vm **out, struct err *err)
 		run->source[i] = NULL;
 		rc = translating(opts, run->opts)
 			     ? translating_add(vm, source, opts,
-					       job_section(run->job, &mmu_section),
+					       job_section(run->job, &mmu_section), run->oracle,
 					       &run->virtual[i], err)
 			     : replay_new(vm, source, run->oracle, &run->replay[i], err);
 	}

@@ -12,18 +12,12 @@ bool translating(const struct vm_opts *opts, const struct run_opts *run)
 int translating_check(const struct job *job, size_t vm, struct err *err)
 {
 	const struct vm_opts *opts = job_titled(job, &vm_section, vm);
-	const struct run_opts *run = job_section(job, &run_section);
 	const char *name = job_title(job, &vm_section, vm);
 
 	if (vm_has_os(opts) && opts->translation != translations[0])
 		return err_input(err,
 				 "%s: vm.%s.translation: an operating system's pages are physical: "
 				 "give flat, or a trace instead",
-				 job_where(job, opts, "translation"), name);
-	if (run->oracle && translating(opts, run))
-		return err_input(err,
-				 "%s: run.oracle knows pages by PPN: it needs "
-				 "vm.%s.translation=flat, and run.digest=off",
 				 job_where(job, opts, "translation"), name);
 	return 0;
 }
@@ -38,7 +32,8 @@ uint64_t translating_pages(const struct trace_info *info)
 }
 
 int translating_add(struct vm *vm, struct source *source, const struct vm_opts *opts,
-		    const struct mmu_opts *mmu_opts, struct replay_mmu **replay, struct err *err)
+		    const struct mmu_opts *mmu_opts, struct oracle *oracle,
+		    struct replay_mmu **replay, struct err *err)
 {
 	struct mmu *mmu;
 	int rc = mmu_new(vm->pmap, opts->translation, mmu_opts, &mmu, err);
@@ -47,6 +42,7 @@ int translating_add(struct vm *vm, struct source *source, const struct vm_opts *
 		source_close(source);
 		return rc;
 	}
+	mmu->oracle = oracle;
 	return replay_mmu_new(mmu, source, opts->large_pages, replay, err);
 }
 

@@ -19,10 +19,10 @@ MUST_CHECK int translating_check(const struct job *job, size_t vm, struct err *e
 /* Pages that a trace needs, its guest's tables included. */
 uint64_t translating_pages(const struct trace_info *info);
 
-/* Takes ownership of the source, also on failure. */
+/* Takes ownership of the source, also on failure. oracle may be NULL. */
 MUST_CHECK int translating_add(struct vm *vm, struct source *source, const struct vm_opts *opts,
-			       const struct mmu_opts *mmu, struct replay_mmu **replay,
-			       struct err *err);
+			       const struct mmu_opts *mmu, struct oracle *oracle,
+			       struct replay_mmu **replay, struct err *err);
 
 /* Adds "translation_digest" to what a run says of a VM, if it has an MMU. */
 void translating_tell(const struct vm *vm, json_t *told);

@@ -464,7 +464,11 @@ int mmu_set_content(struct mmu *mmu, ppn_t ppn, uint64_t id, struct err *err)
 {
 	int rc = mmu_touch(mmu, ppn, ACCESS_WRITE, err);
 
-	return rc ? rc : pmap_set_content(mmu->pmap, ppn, id, err);
+	if (rc == 0)
+		rc = pmap_set_content(mmu->pmap, ppn, id, err);
+	if (rc == 0 && mmu->oracle && oracle_write(mmu->oracle, mmu->pmap->vm, ppn, id))
+		rc = err_run(err, ENOMEM, "no memory for the content oracle");
+	return rc;
 }
 
 int mmu_copy(struct mmu *mmu, ppn_t to, ppn_t from, struct err *err)
@@ -485,6 +489,8 @@ int mmu_copy(struct mmu *mmu, ppn_t to, ppn_t from, struct err *err)
 		m->backing->copy(m, pte_mpn(pmap->pte[to.n]), pte_mpn(f));
 		if (!(f & PTE_UNNAMED))
 			pmap->pte[to.n] &= ~PTE_UNNAMED;
+		if (mmu->oracle && oracle_copy(mmu->oracle, pmap->vm, to, from))
+			return err_run(err, ENOMEM, "no memory for the content oracle");
 		return 0;
 	}
 	return err_run(err, ENOMEM, "a guest's page cannot be copied: the host needs more frames");

@@ -22,6 +22,7 @@
 #ifndef BALLAST_PMAP_MMU_H
 #define BALLAST_PMAP_MMU_H
 
+#include "core/oracle.h"
 #include "pmap/pmap.h"
 #include "pmap/pt.h"
 #include "pmap/tlb.h"
@@ -121,6 +122,7 @@ struct mmu {
 	uint64_t space;			/* root, and the view if the mode has several: TLB tag */
 	bool user;			/* the processor is in user mode */
 	bool loaded;			/* something was translated since the last zap flush */
+	struct oracle *oracle;		/* told of what pages are made to hold; or NULL */
 	struct mmu_opts opts;		/* resolved */
 	uint64_t *asid;			/* [opts.asids] spaces, last used first */
 	uint64_t digest, refs;

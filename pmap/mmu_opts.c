@@ -3,13 +3,15 @@
 
 /*
  * Sizes: Intel 64 and IA-32 Architectures Optimization Reference Manual (248966),
- * "TLB parameters of the Skylake client microarchitecture": data TLB 64 entries,
- * 4 ways, for 4 KiB; 32 entries, 4 ways, for 2 MiB; second level 1536 entries, 12
- * ways, for both, at 9 cycles. PCIDs: 12 bits (Intel SDM vol. 3A, section 4.10.1),
- * of which systems use a few (Linux: 6). Intel does not publish its
- * paging-structure caches; 32 and 4 entries were found by measurement (van Schaik
- * et al., "RevAnC: A framework for reverse engineering hardware page table caches",
- * EuroSec 2017).
+ * "TLB parameters of the Skylake client microarchitecture" (table 2-15 of revision
+ * 045, the same for Skylake servers): data TLB 64 entries, 4 ways, for 4 KiB; 32
+ * entries, 4 ways, for 2 MiB; second level 1536 entries, 12 ways, for both, at 9
+ * cycles. (CPUID's descriptor C3H says 6 ways there; measurements found the manual's
+ * 128 sets of 12: Gras et al., "TLBleed", USENIX Security 2018.) PCIDs: 12 bits (Intel
+ * SDM vol. 3A, section 4.10.1), of which systems use a few (Linux: 6). Intel does not
+ * publish its paging-structure caches; 32 and 4 entries were found by measurement (van
+ * Schaik et al., "RevAnC: A framework for reverse engineering hardware page table
+ * caches", EuroSec 2017).
  */
 static const struct mmu_preset preset_skylake = {
 	{"skylake", "Intel Skylake: 64 and 32 entries of 4 ways, then 1536 of 12 ways"},
@@ -30,13 +32,17 @@ static const struct mmu_preset preset_skylake = {
 
 /*
  * Software Optimization Guide for AMD Family 17h Models 30h and Greater (56305),
- * section 2.7: data TLB of 64 entries, fully associative, for all sizes; second
- * level 2048 entries, 16 ways, at 7 cycles more; a 64-entry page directory cache.
- * A nested TLB of 24 entries: Bhargava et al., ASPLOS 2008 (of an earlier
- * processor; later ones are not published).
+ * section 2.7: data TLB of 64 entries, fully associative, for all sizes; second level
+ * of 2048 entries for 4 KiB and 2 MiB, which holds page directory entries as well. The
+ * guide says 12 ways of the latter, which 2048 is no multiple of: the array is skewed,
+ * each size with ways of its own. Ours is not, and takes 16 ways, so that it holds as
+ * many. Assumed, since not published for this processor: 7 cycles more for a hit there,
+ * as of its predecessor; 64 page directory entries; and a nested TLB of 24 entries, of
+ * the size of those that Bhargava et al. (ASPLOS 2008) study.
  */
 static const struct mmu_preset preset_zen2 = {
-	{"zen2", "AMD Zen 2: 64 entries, fully associative, for both sizes, then 2048 of 16 ways"},
+	{"zen2",
+	 "AMD Zen 2: 64 entries, fully associative, for both sizes, then 2048, here of 16 ways"},
 	{
 		.l1_entries = 64,
 		.l1_ways = 0,

@@ -106,8 +106,13 @@ static int reference(struct replay_mmu *r, struct vm *vm, uint64_t vpn, enum acc
 	r->mmu->refs++;
 	r->stats.refs++;
 	r->stats.writes += access == ACCESS_WRITE;
-	if (rc == 0 && access == ACCESS_WRITE && (id || vm->host->machine.bytes))
-		rc = pmap_set_content(vm->pmap, ppn, id ? *id : ++r->content, err);
+	if (rc || access != ACCESS_WRITE || !(id || vm->host->machine.bytes))
+		return rc;
+	struct oracle *oracle = r->mmu->oracle;
+	const uint64_t now = id ? *id : oracle ? oracle_fresh_id(oracle) : ++r->content;
+	rc = pmap_set_content(vm->pmap, ppn, now, err);
+	if (rc == 0 && oracle && oracle_write(oracle, vm, ppn, now))
+		rc = err_run(err, ENOMEM, "no memory for the content oracle");
 	return rc;
 }
 

@@ -116,6 +116,90 @@ static void pages_that_were_given_up(void)
 	}
 }
 
+static int deflate(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
+{
+	(void)ctx;
+	(void)access;
+	return pmap_zero_fill(pmap, ppn, err);
+}
+
+/* The same of pages that are in the balloon: each use pops it, as a page or as a table. */
+static void pages_in_the_balloon(void)
+{
+	EACH_MODE(i)
+	{
+		struct mmu_fault fault;
+		struct test_mmu m;
+		ppn_t ppn;
+
+		open_mode(&m, i);
+		pmap_handle(m.t.pmaps, PAGE_BALLOONED, &(struct page_handler){.fault = deflate});
+		test_map(&m, 7, 300, RWU);
+		test_walk_refs(&m, 7, ACCESS_WRITE);
+		uint32_t pt = test_walk_to(&m, 7, 1);
+		pmap_give_up(m.vm->pmap, (ppn_t){300});
+		pmap_give_up(m.vm->pmap, (ppn_t){pt});
+		pmap_give_up(m.vm->pmap, (ppn_t){m.root});
+		CU_ASSERT_EQUAL(test_audit(&m.t), 0);
+		CU_ASSERT_EQUAL(test_ref(&m, 7, ACCESS_READ, &ppn, &fault), 0);
+		CU_ASSERT_EQUAL(ppn.n, 300);
+		CU_ASSERT_EQUAL(pte_state(test_entry(m.vm, 300)), PAGE_PRIVATE);
+		/* A table that it never wrote to, in the balloon, named by a word of another. */
+		pmap_give_up(m.vm->pmap, (ppn_t){301});
+		word(&m, test_walk_to(&m, 512, 2), 1, gpte_make(301, RWU));
+		CU_ASSERT_EQUAL(test_ref(&m, 512, ACCESS_READ, &ppn, &fault), MMU_FAULT);
+		CU_ASSERT_EQUAL(test_audit(&m.t), 0);
+		test_mmu_close(&m);
+	}
+}
+
+/*
+ * Reserved bits at each level: the guest's own fault, whatever lies below; direct
+ * refuses the word, so that nothing is there.
+ */
+static void reserved_bits(void)
+{
+	static const struct {
+		unsigned level;
+		gpte_t bits;
+	} bad[] = {
+		{1, UINT64_C(1) << 51},
+		{2, UINT64_C(1) << 46},
+		{3, UINT64_C(1) << 51},
+		{3, GPTE_PS},
+		{4, GPTE_PS},
+		{4, UINT64_C(1) << 46},
+		{2, GPTE_PS | PAGE_SIZE},
+	};
+
+	EACH_MODE(i)
+	{
+		for (size_t j = 0; j < ARRAY_LEN(bad); j++) {
+			const unsigned level = bad[j].level, at = pt_index(7, level);
+			struct mmu_fault fault;
+			struct test_mmu m;
+			ppn_t ppn;
+
+			open_mode(&m, i);
+			test_map(&m, 7, 256, RWU);
+			uint32_t table = test_walk_to(&m, 7, level);
+			gpte_t good = pt_read(&m.mmu->tables, (ppn_t){table}, at);
+			bool done = word(&m, table, at, good | bad[j].bits);
+			CU_ASSERT_EQUAL(done, strcmp(translations[i]->name, "direct") != 0);
+			int rc = test_ref(&m, 7, ACCESS_READ, &ppn, &fault);
+			CU_ASSERT_EQUAL(rc, done ? MMU_FAULT : 0);
+			if (done) {
+				CU_ASSERT_EQUAL(fault.why, PT_RESERVED);
+				CU_ASSERT_EQUAL(fault.level, level);
+			}
+			word(&m, table, at, good);
+			CU_ASSERT_EQUAL(test_ref(&m, 7, ACCESS_READ, &ppn, &fault), 0);
+			CU_ASSERT_EQUAL(test_audit(&m.t), 0);
+			test_mmu_close(&m);
+		}
+	}
+}
+
 /* direct: what would break out. */
 static void requests_that_are_refused(void)
 {
@@ -182,4 +266,5 @@ TESTS("hostile guests", {"random guests", random_guests}, {"found guests", found
       {"a root that points to itself", a_root_that_points_to_itself},
       {"tables and pages outside memory", tables_and_pages_outside_memory},
       {"pages that were given up", pages_that_were_given_up},
+      {"pages in the balloon", pages_in_the_balloon}, {"reserved bits", reserved_bits},
       {"requests that are refused", requests_that_are_refused})

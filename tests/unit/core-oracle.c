@@ -50,6 +50,13 @@ static void finds_wrong_pages(const char *backing)
 	free(text);
 	CU_ASSERT_EQUAL(check(o, b, &text), 0);
 	free(text);
+	CU_ASSERT_EQUAL(oracle_copy(o, a, (ppn_t){8}, (ppn_t){1}), 0); /* of what is not so yet */
+	CU_ASSERT_EQUAL(check(o, a, &text), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "vm a page 8 does not read as id 105\n"));
+	free(text);
+	test_fill(a, 8, 105);
+	CU_ASSERT_EQUAL(check(o, a, &text), 0);
+	free(text);
 	test_fill(b, 1, 12345); /* behind its back */
 	test_fill(b, 3, 0);
 	test_fill(a, 9, 1); /* never written, for all that it knows */

@@ -184,8 +184,43 @@ static void roots_are_kept(void)
 	test_mmu_close(&m);
 }
 
+/*
+ * Beyond the limit the oldest tables go, never the root in use: 12 spaces of four
+ * tables each, of which 16 may be there. Each comes back as it was.
+ */
+static void shadows_under_a_limit(void)
+{
+	struct mmu_opts opts = one_view();
+	uint32_t root[12];
+	struct test_mmu m;
+	struct err err;
+
+	opts.shadow_pages = 16;
+	test_mmu_open(&m, "shadow", PAGES, &opts, shape);
+	for (uint32_t i = 0; i < ARRAY_LEN(root); i++) {
+		test_root(&m);
+		root[i] = m.root;
+		test_map(&m, VPN, 1500 + i, RWU);
+		test_walk_refs(&m, VPN, ACCESS_WRITE);
+		mmu_refresh(m.mmu);
+		CU_ASSERT(m.mmu->stats.table_pages <= 16 + 3);
+	}
+	CU_ASSERT(m.mmu->stats.evicted >= 4 * (12 - 5));
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < ARRAY_LEN(root); i++) {
+			struct mmu_fault fault;
+			ppn_t ppn;
+			CU_ASSERT_EQUAL_FATAL(mmu_load_root(m.mmu, root[i], &err), 0);
+			CU_ASSERT_EQUAL_FATAL(test_ref(&m, VPN, ACCESS_WRITE, &ppn, &fault), 0);
+			CU_ASSERT_EQUAL(ppn.n, 1500 + i);
+			CU_ASSERT_EQUAL(test_audit(&m.t), 0);
+		}
+	}
+	test_mmu_close(&m);
+}
+
 TESTS("pmap/shadow", {"walks are native", walks_are_native},
       {"hidden and true faults", hidden_and_true_faults},
       {"writes to tables are traps", writes_to_tables_are_traps},
       {"tables out of sync", tables_out_of_sync}, {"user and kernel views", user_and_kernel_views},
-      {"roots are kept", roots_are_kept})
+      {"roots are kept", roots_are_kept}, {"shadows under a limit", shadows_under_a_limit})
