@@ -2,40 +2,25 @@
 
 #include "core/os.h"
 #include "core/reclaim.h"
-#include "experiments/live_meter.h"
-#include "experiments/outdir.h"
-#include "experiments/terms.h"
+#include "experiments/live_guest.h"
 #include "experiments/timeline.h"
-#include "experiments/vm_live.h"
-#include "live/channel.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define SECOND		UINT64_C(1000000000)
-#define LOOK_EVERY	(SECOND / 50)
-#define ATTACH_PATIENCE (20 * SECOND) /* for a process to map its memory */
-#define END_PATIENCE	(5 * SECOND)  /* for one that is told to end */
+#define SECOND	   UINT64_C(1000000000)
+#define LOOK_EVERY (SECOND / 50)
 
-/* A VM of the job. */
+/* A VM of the job, and the timer of its start. */
 struct member {
 	struct run_live *run;
 	size_t i;
-	struct guestproc proc;
-	struct words words;
-	struct launch launch;
 	struct timer start;
-	struct live_vm *live; /* NULL until it came */
-	pid_t pid;	      /* 0: not started, or reaped */
-	uint64_t since_ns;    /* monotonic: when it was started, or told to end */
-	bool ending;	      /* it was told to end */
-	struct live_meter meter;
-	struct err err; /* why its process failed */
+	struct live_guest guest;
 };
 
 struct run_live {
@@ -43,13 +28,13 @@ struct run_live {
 	struct liveparts parts;
 	struct timeline *timeline;
 	size_t n;
-	uint32_t *pages;      /* [n] */
-	struct vm **vm;	      /* [n] NULL until it came; the timeline's too */
-	struct member *guest; /* [n] */
-	size_t starting;      /* guests whose timers run */
-	char folder[108];     /* of sockets and logs; "" none */
-	const char *accel;    /* once found out */
-	struct timer look;    /* of the host's clock; it drives ours */
+	uint32_t *pages;       /* [n] */
+	struct vm **vm;	       /* [n] NULL until it came; the timeline's too */
+	struct member *member; /* [n] */
+	size_t starting;       /* guests whose timers run */
+	char folder[108];      /* of sockets and logs; "" none */
+	const char *accel;     /* once found out */
+	struct timer look;     /* of the host's clock; it drives ours */
 	struct clock real;
 	uint64_t start_ns; /* monotonic */
 	struct err err;	   /* of what a timer did */
@@ -93,16 +78,16 @@ static int size_vms(struct run_live *run, struct err *err)
 	run->n = job_count(run->job, &vm_section);
 	run->pages = calloc(run->n, sizeof *run->pages);
 	run->vm = calloc(run->n, sizeof(struct vm *));
-	run->guest = calloc(run->n, sizeof *run->guest);
-	if (!run->pages || !run->vm || !run->guest)
+	run->member = calloc(run->n, sizeof *run->member);
+	if (!run->pages || !run->vm || !run->member)
 		return err_run(err, ENOMEM, "no memory for %zu VMs", run->n);
+	for (size_t i = 0; i < run->n; i++) {
+		run->member[i] = (struct member){.run = run, .i = i};
+		live_guest_init(&run->member[i].guest, run->folder);
+	}
 	for (size_t i = 0; i < run->n; i++) {
 		const struct vm_opts *opts = job_titled(run->job, &vm_section, i);
 		uint64_t pages = opts->memory >> PAGE_SHIFT;
-		run->guest[i] = (struct member){.run = run, .i = i};
-		run->guest[i].launch = (struct launch){.ram_fd = -1, .out = -1, .device = -1};
-		run->guest[i].launch.command.initrd_fd = -1;
-		run->guest[i].meter.console.fd = -1;
 		if (pages >= INT32_MAX)
 			return err_input(err, "%s: vm.%s.memory must be less than 8tb",
 					 job_where(run->job, opts, "memory"),
@@ -113,8 +98,10 @@ static int size_vms(struct run_live *run, struct err *err)
 }
 
 /* What this machine can do is found out once. */
-static const char *accel(struct run_live *run)
+static const char *accel(void *ctx)
 {
+	struct run_live *run = ctx;
+
 	if (!run->accel)
 		run->accel = qemu_accel();
 	return run->accel;
@@ -124,14 +111,8 @@ static int prepare(struct run_live *run, struct err *err)
 {
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < run->n; i++) {
-		struct member *g = &run->guest[i];
-		rc = vm_live_guest(run->job, i, &g->proc, &g->words, err);
-		if (rc == 0 && g->proc.linux_guest && !g->proc.qemu.accel)
-			g->proc.qemu.accel = accel(run);
-		if (rc == 0)
-			rc = launch_prepare(&g->proc, &g->launch, err);
-	}
+	for (size_t i = 0; rc == 0 && i < run->n; i++)
+		rc = live_guest_prepare(&run->member[i].guest, run->job, i, accel, run, err);
 	return rc;
 }
 
@@ -160,66 +141,13 @@ static void drop_folder(struct run_live *run)
 	rmdir(run->folder);
 }
 
-static void log_of(const struct run_live *run, const struct member *g, char *path, size_t size)
-{
-	snprintf(path, size, "%s/%s.log", run->folder, g->proc.name);
-}
-
-/* Its way to the host's balloon, as its section says. */
-static int open_balloon(struct run_live *run, struct member *g, struct err *err)
-{
-	const struct vm_opts *opts = job_titled(run->job, &vm_section, g->i);
-	struct balloon *balloon = run->parts.balloon;
-	uint32_t first, pages;
-
-	if (!balloon)
-		return 0;
-	if (!opts->balloon || opts->balloon_cap > 0)
-		balloon_cap(balloon, g->live->vm, opts->balloon ? opts->balloon_cap : 0);
-	if (!opts->balloon)
-		return 0;
-	int rc = channel_open(g->live, g->proc.linux_guest ? CHANNEL_QEMU : CHANNEL_PROCESS, err);
-	if (rc == 0) {
-		qemu_hole(g->proc.linux_guest ? g->proc.memory : 0, &first, &pages);
-		channel_hole(g->live, first, pages);
-	}
-	return rc;
-}
-
-/* The VM is there, and its guest is expected. */
 static int come(struct run_live *run, size_t i, struct vm **vm, struct err *err)
 {
-	struct member *g = &run->guest[i];
-	const struct terms *t = timeline_terms(run->timeline, i);
-	const char *group = g->proc.group;
+	struct live_guest *g = &run->member[i].guest;
+	int rc = live_guest_come(g, &run->parts, timeline_terms(run->timeline, i), err);
 
-	int rc = live_add(run->parts.live, g->proc.name, group, run->pages[i], &g->live, err);
-	if (rc)
-		return rc;
-	*vm = g->live->vm;
-	live_claim(g->live, t->promise.min, t->promise.max, t->shares);
-	meter_bind(&g->meter, g->live);
-	rc = group ? sharing_group(run->parts.sharing, *vm, group, err) : 0;
-	return rc ? rc : open_balloon(run, g, err);
-}
-
-static int launch(struct member *g, struct err *err)
-{
-	char path[sizeof g->run->folder + 48];
-
-	log_of(g->run, g, path, sizeof path);
-	snprintf(g->launch.agents, sizeof g->launch.agents, "%s/agents", g->run->folder);
-	int end, rc = launch_log(&g->launch, path, err);
-	if (rc == 0 && g->live->channel && g->proc.linux_guest) {
-		rc = launch_device(&g->launch, &end);
-		rc = rc ? rc : channel_greet(g->live->channel, end);
-		if (rc)
-			err_run(err, -rc, "vm %s: no balloon device: %s", g->proc.name,
-				strerror(-rc));
-	}
 	if (rc == 0)
-		rc = launch_go(&g->proc, &g->launch, &g->pid, err);
-	g->since_ns = os_mono_ns();
+		*vm = g->live->vm;
 	return rc;
 }
 
@@ -229,16 +157,7 @@ static int add_vm(void *ctx, size_t i, struct vm **vm, struct err *err)
 	struct run_live *run = ctx;
 	int rc = come(run, i, vm, err);
 
-	return rc ? rc : launch(&run->guest[i], err);
-}
-
-static void tell_to_end(struct member *g)
-{
-	if (!g->live || g->live->state == LIVE_GONE || g->ending)
-		return;
-	g->ending = true;
-	g->since_ns = os_mono_ns();
-	live_stop(g->live, false);
+	return rc ? rc : live_guest_launch(&run->member[i].guest, err);
 }
 
 static void remove_vm(void *ctx, size_t i, const char *reason)
@@ -246,19 +165,19 @@ static void remove_vm(void *ctx, size_t i, const char *reason)
 	struct run_live *run = ctx;
 
 	host_event_now(run->parts.host, run->vm[i], "removed", "%s", reason);
-	tell_to_end(&run->guest[i]);
+	live_guest_end(&run->member[i].guest);
 }
 
 static void start_due(struct clock *clk, struct timer *timer, void *arg)
 {
-	struct member *g = arg;
-	struct run_live *run = g->run;
+	struct member *m = arg;
+	struct run_live *run = m->run;
 
 	(void)clk;
 	(void)timer;
 	run->starting--;
-	if (add_vm(run, g->i, &run->vm[g->i], &run->err) == 0)
-		host_plan(run->parts.host, "vm %s came", g->proc.name);
+	if (add_vm(run, m->i, &run->vm[m->i], &run->err) == 0)
+		host_plan(run->parts.host, "vm %s came", m->guest.proc.name);
 }
 
 /* VMs that are there from the start, and timers for those that start later. */
@@ -268,15 +187,15 @@ static int add_vms(struct run_live *run, struct err *err)
 
 	for (size_t i = 0; rc == 0 && i < run->n; i++) {
 		const struct vm_opts *opts = job_titled(run->job, &vm_section, i);
-		struct member *g = &run->guest[i];
+		struct member *m = &run->member[i];
 		bool later = timeline_adds(run->timeline, i);
 		if (later && opts->start)
 			return err_input(err, "%s: vm.%s.start: and a section at adds it: take one",
-					 job_where(run->job, opts, "start"), g->proc.name);
-		timer_init(&g->start, start_due, g);
+					 job_where(run->job, opts, "start"), m->guest.proc.name);
+		timer_init(&m->start, start_due, m);
 		if (opts->start) {
 			run->starting++;
-			if (timer_add(&run->real, &g->start, opts->start))
+			if (timer_add(&run->real, &m->start, opts->start))
 				rc = err_run(err, ENOMEM, "no memory for a timer");
 		} else if (!later) {
 			rc = come(run, i, &run->vm[i], err);
@@ -339,68 +258,6 @@ struct host *run_live_host(const struct run_live *run)
 
 /* While it goes. */
 
-static void fail(struct member *g, const struct err *why)
-{
-	if (!g->err.exit_code) {
-		g->err = *why;
-		err_prefix(&g->err, "vm %s", g->proc.name);
-	}
-	if (g->live->state == LIVE_EXPECTED)
-		g->live->why = *why;
-	live_stop(g->live, true);
-}
-
-/* Its process has ended, with that status. */
-static void ended(struct member *g, int status)
-{
-	bool attached = g->live->state != LIVE_EXPECTED;
-	struct err why;
-	char line[400];
-
-	g->pid = 0;
-	if (g->ending || (attached && WIFEXITED(status) && WEXITSTATUS(status) == 0))
-		return;
-	launch_last_line(&g->launch, line, sizeof line);
-	if (!attached)
-		err_run(&why, ECHILD,
-			"%s ended before it mapped its memory, the file that $BALLAST_RAM names%s",
-			g->launch.argv[0], line);
-	else if (WIFEXITED(status))
-		err_run(&why, ECHILD, "%s ended with status %d%s", g->launch.argv[0],
-			WEXITSTATUS(status), line);
-	else
-		err_run(&why, ECHILD, "%s was killed by signal %d%s", g->launch.argv[0],
-			WTERMSIG(status), line);
-	fail(g, &why);
-}
-
-static void look_at(struct member *g, uint64_t now)
-{
-	char path[sizeof g->run->folder + 48];
-	struct err why;
-	int status;
-
-	if (!g->live)
-		return;
-	log_of(g->run, g, path, sizeof path);
-	if (g->since_ns)
-		meter_read(&g->meter, path, g->live, now);
-	if (g->pid && waitpid(g->pid, &status, WNOHANG) == g->pid)
-		ended(g, status);
-	if (!g->pid)
-		return;
-	if (!g->ending && g->live->state < LIVE_RUNNING && now - g->since_ns > ATTACH_PATIENCE) {
-		err_run(&why, ETIMEDOUT,
-			"%s did not map its memory, the file that $BALLAST_RAM names, within "
-			"%llu s",
-			g->launch.argv[0], (unsigned long long)(ATTACH_PATIENCE / SECOND));
-		kill(g->pid, SIGKILL);
-		fail(g, &why);
-	}
-	if (g->ending && now - g->since_ns > END_PATIENCE)
-		live_stop(g->live, true);
-}
-
 static uint64_t since_start(const struct run_live *run)
 {
 	return os_mono_ns() - run->start_ns;
@@ -411,7 +268,7 @@ static void look_due(struct clock *clk, struct timer *timer, void *arg)
 	struct run_live *run = arg;
 
 	for (size_t i = 0; i < run->n; i++)
-		look_at(&run->guest[i], os_mono_ns());
+		live_guest_look(&run->member[i].guest, os_mono_ns());
 	clock_run_until(&run->real, since_start(run));
 	if (timer_add(clk, timer, clk->now_ns + LOOK_EVERY))
 		err_run(&run->err, ENOMEM, "no memory for a timer");
@@ -423,8 +280,7 @@ static bool all_gone(const struct run_live *run)
 	if (run->starting || run->parts.host->arrivals)
 		return false;
 	for (size_t i = 0; i < run->n; i++) {
-		const struct member *g = &run->guest[i];
-		if (g->pid || (g->live && g->live->state != LIVE_GONE))
+		if (!live_guest_gone(&run->member[i].guest))
 			return false;
 	}
 	return true;
@@ -456,8 +312,8 @@ int run_live_go(struct run_live *run, progress_fn *progress, void *arg, struct e
 	timer_init(&run->look, look_due, run);
 	run->start_ns = os_mono_ns();
 	for (size_t i = 0; rc == 0 && i < run->n; i++) {
-		if (run->guest[i].live)
-			rc = launch(&run->guest[i], err);
+		if (run->member[i].guest.live)
+			rc = live_guest_launch(&run->member[i].guest, err);
 	}
 	if (rc == 0 && timer_add(&run->parts.host->clock, &run->look, 0))
 		rc = err_run(err, ENOMEM, "no memory for a timer");
@@ -499,12 +355,10 @@ static int recount(struct run_live *run, struct err *err)
 static int end_guests(struct run_live *run, struct err *err)
 {
 	for (size_t i = 0; i < run->n; i++)
-		tell_to_end(&run->guest[i]);
+		live_guest_end(&run->member[i].guest);
 	int rc = liveparts_end(&run->parts, err);
-	for (size_t i = 0; i < run->n; i++) {
-		if (run->guest[i].pid && waitpid(run->guest[i].pid, NULL, 0) > 0)
-			run->guest[i].pid = 0;
-	}
+	for (size_t i = 0; i < run->n; i++)
+		live_guest_wait(&run->member[i].guest);
 	return rc;
 }
 
@@ -514,10 +368,10 @@ int run_live_end(struct run_live *run, json_t *summary, struct err *err)
 	int rc = recount(run, err), ended = end_guests(run, err);
 
 	for (size_t i = 0; i < run->n; i++) {
-		struct member *g = &run->guest[i];
+		struct live_guest *g = &run->member[i].guest;
 		if (!g->live)
 			continue;
-		look_at(g, os_mono_ns());
+		live_guest_look(g, os_mono_ns());
 		meter_tell(&g->meter, json_object_get(vms, g->proc.name));
 	}
 	rc = rc ? rc : ended;
@@ -527,8 +381,8 @@ int run_live_end(struct run_live *run, json_t *summary, struct err *err)
 const struct err *run_live_failed(const struct run_live *run)
 {
 	for (size_t i = 0; i < run->n; i++) {
-		if (run->guest[i].err.exit_code)
-			return &run->guest[i].err;
+		if (run->member[i].guest.err.exit_code)
+			return &run->member[i].guest.err;
 	}
 	return NULL;
 }
@@ -542,16 +396,12 @@ void run_live_close(struct run_live *run)
 	timeline_free(run->timeline);
 	clock_free(&run->real);
 	host_free(run->parts.host);
-	for (size_t i = 0; run->guest && i < run->n; i++) {
-		struct member *g = &run->guest[i];
-		meter_close(&g->meter);
-		launch_free(&g->launch);
-		words_free(&g->words);
-	}
+	for (size_t i = 0; run->member && i < run->n; i++)
+		live_guest_free(&run->member[i].guest);
 	drop_folder(run);
 	free(run->pages);
 	free(run->vm);
-	free(run->guest);
+	free(run->member);
 	give_signals_back(run);
 	free(run);
 }
@@ -574,31 +424,14 @@ static json_t *qemu_version(void)
 	return json_string(at ? at + 8 : line);
 }
 
-static const char *kernel_of(const struct member *g)
-{
-	const struct qemu_command *c = &g->launch.command;
-
-	for (size_t i = 0; i + 1 < c->n; i++) {
-		if (strcmp(c->argv[i], "-kernel") == 0)
-			return c->argv[i + 1];
-	}
-	return "";
-}
-
 void run_live_tell(const struct run_live *run, json_t *provenance)
 {
 	json_t *guests = json_object();
 	bool linux_guest = false;
 
 	for (size_t i = 0; i < run->n; i++) {
-		const struct member *g = &run->guest[i];
-		if (g->proc.linux_guest)
-			json_object_set_new(guests, g->proc.name,
-					    json_pack("{s:s, s:s}", "kernel", kernel_of(g), "accel",
-						      g->proc.qemu.accel));
-		else
-			json_object_set_new(guests, g->proc.name,
-					    json_pack("{s:s}", "program", g->launch.argv[0]));
+		const struct live_guest *g = &run->member[i].guest;
+		json_object_set_new(guests, g->proc.name, live_guest_json(g));
 		linux_guest |= g->proc.linux_guest;
 	}
 	json_object_set_new(provenance, "live", json_true());
@@ -607,30 +440,11 @@ void run_live_tell(const struct run_live *run, json_t *provenance)
 	json_object_set_new(provenance, "seconds", json_real((double)run->real.now_ns / 1e9));
 }
 
-static int copy_log(const struct run_live *run, const struct member *g, const char *dir,
-		    struct err *err)
-{
-	char path[sizeof run->folder + 48], name[64], data[16384];
-	struct draft *draft;
-	size_t n;
-
-	log_of(run, g, path, sizeof path);
-	FILE *in = fopen(path, "r");
-	if (!in)
-		return 0; /* its guest never came */
-	snprintf(name, sizeof name, "guest-%s.log", g->proc.name);
-	int rc = outdir_open(dir, name, &draft, err);
-	while (rc == 0 && (n = fread(data, 1, sizeof data, in)) > 0)
-		fwrite(data, 1, n, draft_stream(draft));
-	fclose(in);
-	return rc ? rc : draft_commit(draft, err);
-}
-
 int run_live_logs(const struct run_live *run, const char *dir, struct err *err)
 {
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < run->n; i++)
-		rc = copy_log(run, &run->guest[i], dir, err);
+		rc = live_guest_log(&run->member[i].guest, dir, err);
 	return rc;
 }
