@@ -1,5 +1,5 @@
 /* ballast vm: guests of a live host, from their start to their end. */
-#include "experiments/cmds.h"
+#include "experiments/cmd_vm.h"
 #include "experiments/guestproc.h"
 #include "experiments/livehost.h"
 #include "live/control.h"
@@ -443,6 +443,7 @@ int cmd_vm(int argc, char **argv)
 		{"start", "starts a guest: a Linux in QEMU, or a program", cmd_vm_start},
 		{"list", "the guests and what they have", cmd_vm_list},
 		{"set", "changes what a guest claims: min, max, shares", cmd_vm_set},
+		{"dump", "what guests have in memory, as raw images", cmd_vm_dump},
 		{"stop", "ends a guest", cmd_vm_stop},
 		{NULL},
 	};

@@ -2,6 +2,7 @@
 
 #include "balloon/balloon.h"
 #include "experiments/livehost_balloon.h"
+#include "experiments/live_dump.h"
 #include "experiments/liveparts.h"
 
 #include "core/os.h"
@@ -244,6 +245,11 @@ static json_t *do_check(struct livehost *h, const json_t *request, struct err *e
 	return reply;
 }
 
+static json_t *do_dump(struct livehost *h, const json_t *request, struct err *err)
+{
+	return live_dump(&h->parts, request, err);
+}
+
 static json_t *do_shutdown(struct livehost *h, const json_t *request, struct err *err)
 {
 	(void)request;
@@ -257,7 +263,7 @@ static const struct {
 	json_t *(*answer)(struct livehost *h, const json_t *request, struct err *err);
 } requests[] = {
 	{"status", do_status}, {"set", do_set},	    {"add", do_add},	       {"stop", do_stop},
-	{"accel", do_accel},   {"check", do_check}, {"shutdown", do_shutdown},
+	{"accel", do_accel},   {"check", do_check}, {"shutdown", do_shutdown}, {"dump", do_dump},
 };
 
 static json_t *answer(void *ctx, const json_t *request)

@@ -93,6 +93,11 @@ void attach_fail(struct live_vm *v, const struct err *why)
 	signal_guest(v, SIGKILL);
 }
 
+void attach_hold(struct live_vm *v, bool on)
+{
+	signal_guest(v, on ? SIGSTOP : SIGCONT);
+}
+
 void attach_stop(struct live_vm *v, bool kill)
 {
 	if (v->state == LIVE_EXPECTED)

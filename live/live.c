@@ -384,6 +384,11 @@ struct live_vm *live_at(const struct live *live, size_t i)
 	return i < live->vms ? live->vm[i] : NULL;
 }
 
+void live_hold(struct live_vm *v, bool on)
+{
+	attach_hold(v, on);
+}
+
 void live_stop(struct live_vm *v, bool kill)
 {
 	attach_stop(v, kill);

@@ -122,6 +122,9 @@ struct live_vm *live_find(const struct live *live, const char *name);
 /* All guests there have been: the i-th, in order of arrival; NULL past the last. */
 struct live_vm *live_at(const struct live *live, size_t i);
 
+/* Holds its process (SIGSTOP), within some milliseconds, or lets it go on. Not for long. */
+void live_hold(struct live_vm *v, bool on);
+
 /* Asks a guest to end (SIGTERM), or kills it; one that is only expected is given up. */
 void live_stop(struct live_vm *v, bool kill);
 

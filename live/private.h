@@ -42,6 +42,7 @@ static inline unsigned kept_place(const struct live_vm *v)
 MUST_CHECK int attach_listen(struct live *live, const char *socket, struct err *err);
 void attach_close(struct live *live);
 void attach_stop(struct live_vm *v, bool kill);
+void attach_hold(struct live_vm *v, bool on);
 void attach_ready(struct live_vm *v); /* a new VM, whose guest is expected */
 void attach_drop(struct live_vm *v);  /* at the host's end: its process is killed */
 

@@ -200,14 +200,11 @@ int area_store(struct area *area, uint32_t slot, const struct machine *m, mpn_t 
 	return 0;
 }
 
-int area_load(struct area *area, uint32_t slot, struct machine *m, mpn_t mpn, struct err *err)
+/* A slot's bytes, as they were written. */
+static int read_slot(const struct area *area, uint32_t slot, uint8_t *page, struct err *err)
 {
-	if (area->fd < 0) {
-		int rc = m->backing->set(m, mpn, area->ids ? area->ids[slot] : 0);
-		return rc ? err_run(err, -rc, "no memory for page contents") : 0;
-	}
-	uint8_t *page = m->backing->bytes(m, mpn);
 	int rc = os_read_at(area->io, area->fd, page, PAGE_SIZE, (uint64_t)slot * PAGE_SIZE);
+
 	if (rc)
 		return err_run(err, -rc, "swap slot %u cannot be read: %s", slot, strerror(-rc));
 	uint64_t sum = XXH64(page, PAGE_SIZE, slot);
@@ -216,4 +213,19 @@ int area_load(struct area *area, uint32_t slot, struct machine *m, mpn_t mpn, st
 			       "swap slot %u is damaged: checksum %016llx, written %016llx", slot,
 			       (unsigned long long)sum, (unsigned long long)area->sum[slot]);
 	return 0;
+}
+
+int area_peek(const struct area *area, uint32_t slot, uint8_t *page, struct err *err)
+{
+	return area_taken(area, slot) ? read_slot(area, slot, page, err)
+				      : err_run(err, ENOENT, "swap slot %u is free", slot);
+}
+
+int area_load(struct area *area, uint32_t slot, struct machine *m, mpn_t mpn, struct err *err)
+{
+	if (area->fd < 0) {
+		int rc = m->backing->set(m, mpn, area->ids ? area->ids[slot] : 0);
+		return rc ? err_run(err, -rc, "no memory for page contents") : 0;
+	}
+	return read_slot(area, slot, m->backing->bytes(m, mpn), err);
 }

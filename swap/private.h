@@ -93,6 +93,9 @@ MUST_CHECK int area_store(struct area *area, uint32_t slot, const struct machine
 MUST_CHECK int area_load(struct area *area, uint32_t slot, struct machine *m, mpn_t mpn,
 			 struct err *err);
 
+/* The bytes of a slot that is taken, in an area with a file; nothing changes. 0 or -errno. */
+MUST_CHECK int area_peek(const struct area *area, uint32_t slot, uint8_t *page, struct err *err);
+
 /* Neither bytes nor content ids exist: there is nothing to move. */
 static inline bool area_bare(const struct area *area, const struct machine *m)
 {

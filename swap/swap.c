@@ -532,6 +532,11 @@ void swap_keep(struct swap *s, int fd, uint64_t *sums)
 	area_keep(&s->area, fd, sums);
 }
 
+int swap_peek(const struct swap *s, uint32_t slot, uint8_t *page, struct err *err)
+{
+	return area_peek(&s->area, slot, page, err);
+}
+
 int swap_fd(const struct swap *s)
 {
 	return s->area.fd;

@@ -55,6 +55,9 @@ MUST_CHECK int swap_open(struct host *host, struct pmap_part *pmaps, const struc
  */
 void swap_keep(struct swap *swap, int fd, uint64_t *sums);
 
+/* Reads the page in a slot, where pages have bytes, without a change to anything. 0 or -errno. */
+MUST_CHECK int swap_peek(const struct swap *swap, uint32_t slot, uint8_t *page, struct err *err);
+
 /* The file's descriptor, for tests that damage it; -1 with backing ids. */
 int swap_fd(const struct swap *swap);
 
