@@ -42,6 +42,14 @@ const struct experiment experiments[] = {
 	{"esx-ioremap", "copies for devices, with and without remapping pages to low memory",
 	 esx_ioremap_run},
 	{"sampler-race", "every working-set sampler: error against cost", sampler_race_run},
+	/* On live guests, after all others. */
+	{"esx-fig4-live", "what 1 to 4 real Linux guests share, against the paper's Fig. 4",
+	 esx_fig4_live_run, true},
+	{"esx-fig6-live",
+	 "active memory of a real Linux under a toucher, against the paper's Fig. 6",
+	 esx_fig6_live_run, true},
+	{"esx-fig7-live", "a tax on idle memory, between two real Linux guests: the paper's Fig. 7",
+	 esx_fig7_live_run, true},
 	{"balloon-race", "128 MB of a live Linux guest: its balloon beside virtio-balloon",
 	 balloon_race_run, .live = true},
 	{NULL},
@@ -135,7 +143,8 @@ static const struct argp_option reproduce_options[] = {
 	{"list", 'l', NULL, 0, "Show the experiments and run none"},
 	{"json", 'j', NULL, 0, "Print one JSON object"},
 	{"jobs", KEY_JOBS, "N", 0, "Runs at once (default: one per core)"},
-	{"live", KEY_LIVE, NULL, 0, "Run those on live guests too"},
+	{"live", KEY_LIVE, NULL, 0,
+	 "Run the variants on live guests too, one at a time, at the end"},
 	{"force", KEY_FORCE, NULL, 0, "Write to DIR even if it holds other things than results"},
 	{NULL},
 };
@@ -158,7 +167,7 @@ static const struct argp reproduce_argp = {
 /* The experiments without their run: {"replay-curves": {"title": ..}}. */
 static json_t *describe(const struct experiment *e)
 {
-	return json_pack("{s:s}", "title", e->title);
+	return json_pack("{s:s, s:b}", "title", e->title, "live", e->live);
 }
 
 static int list(bool json)
@@ -167,7 +176,7 @@ static int list(bool json)
 
 	for (const struct experiment *e = experiments; e->id; e++) {
 		if (!json)
-			printf("%-16s %s\n", e->id, e->title);
+			printf("%-16s %s%s\n", e->id, e->title, e->live ? " (live)" : "");
 		json_object_set_new(all, e->id, describe(e));
 	}
 	if (json) {
@@ -292,16 +301,44 @@ static int report(const struct reproduce_args *a, const struct outcome *outcome,
 	return rc;
 }
 
-static int reproduce(const struct reproduce_args *a)
+/* Those on live guests come last, in their order; returns how many others there are. */
+static size_t live_last(const struct reproduce_args *a)
 {
-	const struct reproduction r = {
+	size_t others = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		const struct experiment *e = a->chosen[i];
+		if (e->live)
+			continue;
+		memmove(&a->chosen[others + 1], &a->chosen[others],
+			(i - others) * sizeof(*a->chosen));
+		a->chosen[others++] = e;
+	}
+	return others;
+}
+
+/* Live guests have the machine to themselves. */
+static int run_all(const struct reproduce_args *a, struct outcome *outcome, struct err *err)
+{
+	size_t others = live_last(a);
+	struct reproduction r = {
 		.dir = a->dir,
 		.chosen = a->chosen,
-		.n = a->n,
+		.n = others,
 		.jobs = a->jobs,
 		.ready = on_ready,
 		.arg = (void *)a,
 	};
+	int rc = others ? reproduce_all(&r, outcome, err) : 0;
+
+	r.chosen += others;
+	r.n = a->n - others;
+	r.jobs = 1;
+	return rc || r.n == 0 ? rc : reproduce_all(&r, outcome + others, err);
+}
+
+static int reproduce(const struct reproduce_args *a)
+{
 	struct err err = {0};
 	bool made = false;
 	int code = 0;
@@ -313,7 +350,7 @@ static int reproduce(const struct reproduce_args *a)
 	if (rc == 0)
 		rc = outdir_make(a->dir, &made, &err);
 	if (rc == 0)
-		rc = reproduce_all(&r, outcome, &err);
+		rc = run_all(a, outcome, &err);
 	if (rc == 0)
 		rc = report(a, outcome, &err);
 	if (rc == 0)
@@ -326,22 +363,40 @@ static int reproduce(const struct reproduce_args *a)
 
 static void choose_all(struct reproduce_args *a)
 {
-	bool any = false;
-
 	for (const struct experiment *e = experiments; e->id; e++) {
-		any |= e->live;
 		if (!e->live || a->live)
 			a->chosen[a->n++] = e;
 	}
-	if (a->live && !any)
-		fprintf(stderr, "ballast: no experiment has a live variant yet\n");
+}
+
+static bool is_chosen(const struct reproduce_args *a, const struct experiment *e)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		if (a->chosen[i] == e)
+			return true;
+	}
+	return false;
+}
+
+/* Of each that is chosen its live variant, too. */
+static void choose_variants(struct reproduce_args *a)
+{
+	char id[64];
+
+	for (size_t i = 0, n = a->n; i < n; i++) {
+		snprintf(id, sizeof id, "%s-live", a->chosen[i]->id);
+		for (const struct experiment *e = experiments; e->id; e++) {
+			if (strcmp(e->id, id) == 0 && !is_chosen(a, e))
+				a->chosen[a->n++] = e;
+		}
+	}
 }
 
 int cmd_reproduce(int argc, char **argv)
 {
 	struct reproduce_args a = {.dir = "results", .jobs = parallel_cores()};
 
-	a.chosen = calloc((size_t)argc + ARRAY_LEN(experiments), sizeof(*a.chosen));
+	a.chosen = calloc(2 * (size_t)argc + ARRAY_LEN(experiments), sizeof(*a.chosen));
 	if (!a.chosen) {
 		struct err err;
 		err_run(&err, ENOMEM, "no memory");
@@ -350,6 +405,8 @@ int cmd_reproduce(int argc, char **argv)
 	int rc = cmd_parse(&reproduce_argp, argc, argv, &a);
 	if (rc == 0 && a.n == 0)
 		choose_all(&a);
+	else if (rc == 0 && a.live)
+		choose_variants(&a);
 	if (rc == 0)
 		rc = a.list ? list(a.json) : reproduce(&a);
 	free(a.chosen);

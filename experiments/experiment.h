@@ -22,7 +22,11 @@ struct experiment {
 	 * lines for a reader and expectations (experiments/expect.h), if any.
 	 */
 	int (*run)(const char *dir, json_t *told, struct err *err);
-	bool live; /* runs on live guests: by name, or where --live is given */
+	/*
+	 * Runs on live guests, alone: by name, or where --live is given. One of id
+	 * X-live is a variant of X.
+	 */
+	bool live;
 };
 
 extern const struct experiment experiments[];
@@ -42,6 +46,9 @@ int balloon_race_run(const char *dir, json_t *told, struct err *err);
 int mmu_pages_run(const char *dir, json_t *told, struct err *err);
 int free_hints_run(const char *dir, json_t *told, struct err *err);
 int tax_sweep_run(const char *dir, json_t *told, struct err *err);
+int esx_fig4_live_run(const char *dir, json_t *told, struct err *err);
+int esx_fig6_live_run(const char *dir, json_t *told, struct err *err);
+int esx_fig7_live_run(const char *dir, json_t *told, struct err *err);
 int sharing_scan_run(const char *dir, json_t *told, struct err *err);
 
 #endif

@@ -290,7 +290,8 @@ static int put_page(FILE *out, const char *dir, const struct outcome *outcome, s
 	      "<p>Memory management of virtual machines as in VMware ESX Server (C. A. "
 	      "Waldspurger, OSDI 2002), re-implemented, and run on simulated guests. Every value "
 	      "under <em>measured</em> was read from the manager in this run; times and "
-	      "throughputs are simulated by a cost model. A row is <em>calibrated</em> where the "
+	      "throughputs are simulated by a cost model, but for rows that say <em>live</em>: "
+	      "those are of real guests, in real time. A row is <em>calibrated</em> where the "
 	      "experiment was set by the number that it is compared with, and proves nothing; all "
 	      "others are <em>predicted</em>.</p>\n",
 	      out);

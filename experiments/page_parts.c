@@ -137,7 +137,8 @@ static int is_job(const struct dirent *entry)
 {
 	const char *dot = strrchr(entry->d_name, '.');
 
-	return dot && strcmp(dot, ".job") == 0;
+	/* That of a live variant is told in the variant's own section. */
+	return dot && strcmp(dot, ".job") == 0 && strcmp(entry->d_name, "live.job") != 0;
 }
 
 void page_job_files(FILE *out, const char *id)

@@ -130,13 +130,12 @@ int plot_draw(const char *dir, const char *name, const char *format, struct err 
 	return draft_commit(draft, err);
 }
 
-int plot_experiment(const char *id, const char *dir, json_t *told, struct err *err)
+int plot_figure(const char *script, const char *id, const char *dir, json_t *told, struct err *err)
 {
 	static const char *const suffixes[] = {"csv", "gp", "svg", "png"};
-	char script[128], file[128];
+	char file[128];
 	json_t *files = json_array();
 
-	snprintf(script, sizeof script, "%s/plot.gp", id);
 	int rc = plot_script(script, dir, id, err);
 	if (rc == 0)
 		rc = plot_draw(dir, id, "svg", err);
@@ -148,4 +147,12 @@ int plot_experiment(const char *id, const char *dir, json_t *told, struct err *e
 	}
 	json_object_set_new(told, "files", files);
 	return rc;
+}
+
+int plot_experiment(const char *id, const char *dir, json_t *told, struct err *err)
+{
+	char script[128];
+
+	snprintf(script, sizeof script, "%s/plot.gp", id);
+	return plot_figure(script, id, dir, told, err);
 }

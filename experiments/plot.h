@@ -24,4 +24,8 @@ MUST_CHECK int plot_draw(const char *dir, const char *name, const char *format, 
  */
 MUST_CHECK int plot_experiment(const char *id, const char *dir, json_t *told, struct err *err);
 
+/* The same of figure NAME, drawn by the program's own file SCRIPT. */
+MUST_CHECK int plot_figure(const char *script, const char *name, const char *dir, json_t *told,
+			   struct err *err);
+
 #endif

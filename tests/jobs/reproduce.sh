@@ -88,7 +88,7 @@ chmod +x "$work/fake/gnuplot"
 (cd / && PATH="$work/fake:$PATH" "$work/usr/bin/ballast" reproduce -o "$work/b") >"$work/out" ||
 	fail "all experiments: exit code $?"
 cmp "$curves.csv" "$work/b/replay-curves.csv" || bad=1
-"$ballast" reproduce --list | sed 's/ .*//' >"$work/ids"
+"$ballast" reproduce --list | sed "/ (live)\$/d; s/ .*//" >"$work/ids"
 while read -r id; do
 	[ -s "$work/b/$id.csv" ] && grep -q "^$id: " "$work/out" || fail "$id did not run"
 done <"$work/ids"

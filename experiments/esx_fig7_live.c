@@ -1,0 +1,227 @@
+/*
+ * esx-fig7-live: two real Linux guests of equal shares, one idle and one a file
+ * server, without and then with a tax on idle memory (Waldspurger 2002, section
+ * 5.4 and Fig. 7), at three quarters of the figure's memory and 30 times its pace.
+ *
+ * Nothing in the run knows the paper's targets: what the guests use comes from
+ * sampling, the planner divides, and paging takes what is above a target.
+ */
+#include "experiments/experiment.h"
+
+#include "experiments/curves.h"
+#include "experiments/expect.h"
+#include "experiments/live_variant.h"
+#include "experiments/outdir.h"
+#include "experiments/paper.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define ID	 "esx-fig7"
+#define ROWS	 120
+#define SCALE	 0.75 /* of the figure's memory */
+#define MINUTE_S 2.0  /* that stand for a minute of the figure's */
+#define CHANGE_S 66.0 /* as live.job has it; minute 31 */
+#define BEFORE_S 46.0 /* from there until the change, and */
+#define AFTER_S	 92.0 /* from there on the guests are to be at rest */
+#define SOURCE	 "Waldspurger 2002, Fig. 7, three quarters"
+
+enum column { IDLE, IDLE_USED, IDLE_TARGET, BUSY, BUSY_USED, BUSY_TARGET, RATE, STEAL, COLUMNS };
+
+static const struct curve_of columns[COLUMNS] = {
+	[IDLE] = {"idle", "held", 256},		 [IDLE_USED] = {"idle", "active", 256},
+	[IDLE_TARGET] = {"idle", "target", 256}, [BUSY] = {"busy", "held", 256},
+	[BUSY_USED] = {"busy", "active", 256},	 [BUSY_TARGET] = {"busy", "target", 256},
+	[RATE] = {"busy", "ops_per_s", 1},	 [STEAL] = {"busy", "steal", 1},
+};
+
+static const char *const paper_columns[] = {"vm1_alloc", "vm1_used", "vm2_alloc", "vm2_used"};
+
+struct fig7 {
+	struct curves curves;
+	struct paper *paper;
+};
+
+static double mean(const struct fig7 *f, enum column c, double from_s, double until_s)
+{
+	return curves_mean(&f->curves, c, from_s / 60, until_s / 60);
+}
+
+static double before(const struct fig7 *f, enum column c)
+{
+	return mean(f, c, BEFORE_S, CHANGE_S);
+}
+
+static double after(const struct fig7 *f, enum column c)
+{
+	return mean(f, c, AFTER_S, ROWS);
+}
+
+/* Operations a second that the busy guest would do with a CPU of its own, on average. */
+static double able_rate(const struct fig7 *f, double from_s, double until_s)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	for (size_t row = (size_t)from_s; row < (size_t)until_s; row++) {
+		double rate = curves_cell(&f->curves, row, RATE),
+		       steal = curves_cell(&f->curves, row, STEAL);
+		if (isnan(rate) || steal > 0.9)
+			continue;
+		sum += rate / (1 - steal);
+		n++;
+	}
+	return n ? sum / (double)n : NAN;
+}
+
+static double minute(double s)
+{
+	return 31 + (s - CHANGE_S) / MINUTE_S;
+}
+
+static double paper_at(const struct fig7 *f, double s, const char *column)
+{
+	double m = minute(s);
+
+	return m < 0 ? NAN : SCALE * paper_value(f->paper, (size_t)lround(m * 10), column);
+}
+
+static double paper_mean(const struct fig7 *f, const char *column, double from, double until)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	for (long row = lround(from * 10); row < lround(until * 10); row++, n++)
+		sum += SCALE * paper_value(f->paper, (size_t)row, column);
+	return sum / (double)n;
+}
+
+static int write_csv(const struct fig7 *f, const char *dir, struct err *err)
+{
+	struct draft *draft;
+	int rc = outdir_open(dir, ID "-live.csv", &draft, err);
+
+	if (rc)
+		return rc;
+	FILE *out = draft_stream(draft);
+	fputs("t_s,figure_min,idle_mb,idle_used_mb,idle_target_mb,busy_mb,busy_used_mb,"
+	      "busy_target_mb,ops_per_s,steal,paper_idle_mb,paper_idle_used_mb,paper_busy_mb,"
+	      "paper_busy_used_mb\n",
+	      out);
+	for (size_t row = 0; row < ROWS; row++) {
+		double s = (double)row + 0.5;
+		fprintf(out, "%.1f,%.2f", s, minute(s));
+		for (size_t c = 0; c < COLUMNS + ARRAY_LEN(paper_columns); c++) {
+			double v = c < COLUMNS ? curves_cell(&f->curves, row, c)
+					       : paper_at(f, s, paper_columns[c - COLUMNS]);
+			fprintf(out, isnan(v) ? "," : ",%.2f", v);
+		}
+		fputc('\n', out);
+	}
+	return draft_commit(draft, err);
+}
+
+static void tell_row(const struct fig7 *f, json_t *told, const char *what, enum column idle,
+		     enum column busy, const char *const *paper, bool taxed)
+{
+	double from = taxed ? 32 : 9, until = taxed ? 58 : 31;
+
+	tell(told, "%-26s %5.1f   %5.1f     %5.1f   %5.1f", what,
+	     taxed ? after(f, idle) : before(f, idle), paper_mean(f, paper[0], from, until),
+	     taxed ? after(f, busy) : before(f, busy), paper_mean(f, paper[1], from, until));
+}
+
+static void tell_numbers(const struct fig7 *f, json_t *told)
+{
+	static const char *const held[] = {"vm1_alloc", "vm2_alloc"}, *const used[] = {"vm1_used",
+										       "vm2_used"};
+
+	tell(told, "live: mean MB              idle guest        busy guest");
+	tell(told, "                            ours   paper*.75    ours   paper*.75");
+	tell_row(f, told, "held, no tax", IDLE, BUSY, held, false);
+	tell_row(f, told, "used, no tax", IDLE_USED, BUSY_USED, used, false);
+	tell_row(f, told, "held, tax of 75 %", IDLE, BUSY, held, true);
+	tell_row(f, told, "used, tax of 75 %", IDLE_USED, BUSY_USED, used, true);
+	tell(told, "targets: %.1f and %.1f MB without, %.1f and %.1f MB with the tax",
+	     before(f, IDLE_TARGET), before(f, BUSY_TARGET), after(f, IDLE_TARGET),
+	     after(f, BUSY_TARGET));
+	tell(told,
+	     "The file server's operations a second: %.0f without, %.0f with the tax; by "
+	     "CPUs of its own %.0f, %.0f.",
+	     before(f, RATE), after(f, RATE), able_rate(f, BEFORE_S, CHANGE_S),
+	     able_rate(f, AFTER_S, ROWS));
+}
+
+static void expect_all(const struct fig7 *f, json_t *told)
+{
+	double gain = 100 * (able_rate(f, AFTER_S, ROWS) / able_rate(f, BEFORE_S, CHANGE_S) - 1);
+
+	expect_near(told, SOURCE, SCALE * 179, 0.1 * SCALE * 179, before(f, IDLE),
+		    "live: the idle guest's memory without a tax, MB");
+	expect_near(told, SOURCE, SCALE * 179, 0.1 * SCALE * 179, before(f, BUSY),
+		    "live: the busy guest's memory without a tax, MB");
+	expect_near(told, SOURCE "; what Linux uses is its own", SCALE * 101, 0.3 * SCALE * 101,
+		    after(f, IDLE), "live: the idle guest's memory with a tax of 75 %%, MB");
+	expect_near(told, SOURCE "; what Linux uses is its own", SCALE * 243, 0.1 * SCALE * 243,
+		    after(f, BUSY), "live: the busy guest's memory with a tax of 75 %%, MB");
+	const struct expectation e = {
+		.quantity = "live: gain of the file server's throughput, %",
+		.when = "by the tax",
+		.relation = EXPECT_AT_LEAST,
+		.target = 30,
+		.value = gain,
+		.source = "Waldspurger 2002, section 5.4: over 30 %",
+	};
+	expect(told, &e);
+}
+
+static void tell_notes(json_t *told)
+{
+	tell_note(told, NOTE_CALIBRATED,
+		  "The machine's memory, so that 268 MB are left for guests, three quarters of the "
+		  "figure's, "
+		  "and the file server's files (2 clients with 54 MB each), so that they fit a "
+		  "guest of 192 MB, and not into 134.");
+	tell_note(told, NOTE_ASSUMED,
+		  "The file server's files lie in a tmpfs, and guests are paged, not ballooned: "
+		  "what it does not hold comes back from the host's swap file.");
+}
+
+static int run_and_tell(struct fig7 *f, const char *dir, json_t *told, struct err *err)
+{
+	int rc = curves_take(&f->curves, ID "/live.job", "", err);
+
+	if (rc)
+		return rc;
+	rc = write_csv(f, dir, err);
+	if (rc == 0)
+		rc = live_variant_plot(ID, dir, told, err);
+	if (rc == 0) {
+		tell_numbers(f, told);
+		expect_all(f, told);
+		tell_notes(told);
+		rc = live_variant_tell(ID, told, err);
+	}
+	curves_free(&f->curves);
+	return rc;
+}
+
+int esx_fig7_live_run(const char *dir, json_t *told, struct err *err)
+{
+	struct fig7 f = {
+		.curves =
+			{
+				.of = columns,
+				.columns = COLUMNS,
+				.rows = ROWS,
+				.step_ns = UINT64_C(1000000000),
+			},
+	};
+
+	int rc = paper_load("paper/fig7_idletax.csv", &f.paper, err);
+	if (rc)
+		return rc;
+	rc = run_and_tell(&f, dir, told, err);
+	free(f.paper);
+	return rc;
+}
