@@ -8,6 +8,7 @@
 #include "balloon/ring.h"
 #include "live/agent.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <jemalloc/jemalloc.h>
 #include <poll.h>
@@ -178,6 +179,7 @@ static void open_balloon(void)
 		agent_give_up("the host's balloon channel is of another version", "");
 	serve.bells[0] = fd[1];
 	serve.bells[1] = fd[2];
+	serve.ring.region->guest_waits = htole32(1); /* it always sleeps, or looks again */
 	serve.region_size = size;
 	serve.ring.bell = ring_host;
 	const struct balloon_end end = ring_as_end(&serve.ring);

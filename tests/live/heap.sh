@@ -1,7 +1,7 @@
 #!/bin/bash
 # Programs whose heap is guest memory: blocks checked by the program itself while
-# the host evicts, shares and samples; fork(), threads, C++; a heap used up; and
-# programs that cannot be guests, refused with nothing left behind.
+# the host evicts, shares and balloons, and is killed once; fork() and threads; a heap
+# used up; and programs that cannot be guests, refused with nothing left behind.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 ballast=${BUILD:-build}/ballast
@@ -28,8 +28,8 @@ refused() {
 	grep -q -- "$words" "$work/err" || fail "$*: says '$(cat "$work/err")', not '$words'"
 }
 
-"$ballast" host start -s host.memory=24mb -s share.scan=random -s share.rate_vm=20k \
-	-s share.rate_total=0 >"$work/out" 2>"$work/err" || {
+"$ballast" host start -s host.memory=24mb -s host.reclaimers=balloon,swap -s share.scan=random \
+	-s share.rate_vm=20k -s share.rate_total=0 -s balloon.hints=on >"$work/out" 2>"$work/err" || {
 	grep -q userfaultfd "$work/err" && echo "skipped: $(cat "$work/err")" && exit 77
 	cat "$work/err"
 	exit 1
@@ -52,11 +52,15 @@ refused 2 'auto, on or off' "$ballast" vm start x --heap maybe true
 # Two programs in half of the memory that they use.
 "$ballast" vm start a -m 48mb "$churn" "$seconds" 3 1 28 >"$work/out" 2>&1 || fail "$(cat "$work/out")"
 "$ballast" vm start b -m 48mb "$churn" "$seconds" 1 2 28 8 >"$work/out" 2>&1 || fail "$(cat "$work/out")"
-swapped=0
+"$ballast" vm set a --balloon 10mb || fail "vm set: $?"
+kill -9 "$("$ballast" host status --json | awk '$1 == "\"pid\":" { print $2 + 0; exit }')"
+swapped=0 balloon=0
 for _ in $(seq $((4 * seconds))); do
 	sleep 0.25
 	now=$("$ballast" vm list | awk '{ n += $7 } END { print int(n) }')
 	[ "$now" -gt "$swapped" ] && swapped=$now
+	now=$("$ballast" vm list | awk '$1 == "a" { print int($8) }')
+	[ "${now:-0}" -gt "$balloon" ] && balloon=$now
 done
 "$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
 for _ in $(seq $((20 * seconds + 400))); do
@@ -68,10 +72,22 @@ for guest in a b; do
 	echo "  $guest: $(cat "$BALLAST_SOCKET.$guest.log")"
 done
 [ "$swapped" -gt 4 ] || fail "only $swapped MiB were swapped"
+[ "$balloon" -ge 4 ] || fail "the balloon had only $balloon MiB"
 
 # A heap that is used up refuses, and goes on.
 "$ballast" vm start -f full -m 8mb "$churn" 1 2 3 64 >"$work/out" 2>&1 || fail "full: $(cat "$work/out")"
 grep -q ' bad 0 refused [1-9]' "$work/out" || fail "full: $(cat "$work/out")"
+
+# A guest that needs what is in its balloon gets it.
+"$ballast" vm start needs -m 24mb "$churn" 2 1 4 12 >"$work/out" 2>&1 || fail "needs: $(cat "$work/out")"
+"$ballast" vm set needs --balloon 15mb || fail "vm set: $?"
+for _ in $(seq 200); do
+	[ "$("$ballast" vm list | wc -l)" = 1 ] && break
+	sleep 0.05
+done
+grep -q ' bad 0 refused 0$' "$BALLAST_SOCKET.needs.log" || fail "needs: $(cat "$BALLAST_SOCKET.needs.log")"
+"$ballast" vm list -a --json | grep -A90 '"name": "needs"' | awk '/"balloon_deflated":/ { n = $2 } END { exit !(n > 100) }' ||
+	fail "needs had nothing out of its balloon"
 "$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
 "$ballast" host status | grep -q '24.0 MiB, 24.0 free.* 0 guests' || fail "$("$ballast" host status)"
 exit $bad
