@@ -72,7 +72,7 @@ broken=$!
 "$programs/web" -c 1 -m 1m -z 0 -s 3 "$work/spoilt" >"$work/spoilt.log" &
 spoilt=$!
 for _ in $(seq 100); do
-	grep -q 't=1' "$work/broken.log" && grep -q 't=1' "$work/spoilt.log" && break
+	grep -qs 't=1' "$work/broken.log" && grep -qs 't=1' "$work/spoilt.log" && break
 	sleep 0.1
 done
 # One mark of each file that is there does not hold any more.
