@@ -6,6 +6,7 @@
 #include "experiments/sections.h"
 #include "experiments/timeline.h"
 #include "live/live.h"
+#include "live/qemu.h"
 #include "pmap/ioremap.h"
 #include "pmap/large.h"
 #include "pmap/mmu.h"
@@ -47,5 +48,7 @@ const struct kind kinds[] = {
 	{"workload", "what a guest operating system does (workload.NAME.kind)", guest_loads},
 	{"live", "what kind of live guest a VM is (vm.NAME.live)", live_kinds},
 	{"accel", "how QEMU runs a live guest's code (vm.NAME.accel)", accel_kinds},
+	{"program", "what a live Linux guest can run, besides busybox's (ballast vm start --run)",
+	 guest_programs},
 	{NULL},
 };

@@ -46,6 +46,33 @@ static const char init_text[] =
 	"echo \"ballast: the guest has ended with status $?\"\n"
 	"poweroff -f\n";
 
+static const struct policy programs[] = {
+	{"verify",
+	 "checks and rewrites the pages of a file, and counts wrong ones: verify FILE SECONDS "
+	 "THREADS SEED [PAGES]"},
+	{"toucher",
+	 "touches as much memory as its schedule says: toucher [-f] [-r PASSES] [-p FILE] "
+	 "SIZE:SECONDS,..."},
+	{"fileserver",
+	 "works on files in the manner of dbench: fileserver [-c CLIENTS] [-m SIZE] [-s SECONDS] "
+	 "[-r SEED] [-d] [-f] FOLDER"},
+	{"web",
+	 "serves files to clients on loopback: web [-c CLIENTS] [-m SIZE] [-z SKEW] [-s SECONDS] "
+	 "[-r SEED] [-d] FOLDER"},
+	{"kv", "keeps values for clients that get and set: kv [-c CLIENTS] [-m SIZE] [-v BYTES] "
+	       "[-g PERCENT] [-z SKEW] [-s SECONDS] [-r SEED]"},
+	{"churn",
+	 "takes, resizes and frees blocks of heap and checks them: churn SECONDS THREADS SEED MIB "
+	 "[FORKS]"},
+	{"touch",
+	 "touches the pages of a file once for each line that it reads, and says how long that "
+	 "took: touch FILE"},
+};
+
+const struct policy *const guest_programs[] = {&programs[0], &programs[1], &programs[2],
+					       &programs[3], &programs[4], &programs[5],
+					       &programs[6], NULL};
+
 static PRINTF_LIKE(2, 3) int add(struct qemu_command *c, const char *fmt, ...)
 {
 	va_list ap;

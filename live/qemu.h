@@ -14,6 +14,7 @@
 #define BALLAST_LIVE_QEMU_H
 
 #include "core/err.h"
+#include "core/policy.h"
 
 struct qemu_opts {
 	uint64_t memory; /* bytes, whole pages */
@@ -37,6 +38,9 @@ MUST_CHECK int qemu_kernel(char path[512], struct err *err);
 
 /* What a kernel's file says it is, for `uname -r`; false: nothing that is a release. */
 bool qemu_release(const char *kernel, char release[QEMU_RELEASE]);
+
+/* The programs of our initramfs that are no busybox's (live/guest/), for people. */
+extern const struct policy *const guest_programs[];
 
 /* A command line, NULL-ended, and what it names. Freed by qemu_command_free(). */
 struct qemu_command {

@@ -45,6 +45,13 @@ refused() {
 	grep -q '^usage: ' "$work/err" || fail "$*: says $(head -c 200 "$work/err")"
 }
 
+# What `ballast list` says that there is, there is.
+for name in $("$build/ballast" list program | awk '/^    [a-z]/ { print $1 }'); do
+	[ -x "$programs/$name" ] || fail "there is no $name"
+	listed=1
+done
+[ -n "${listed:-}" ] || fail "no programs are listed"
+
 refused "$programs/toucher"
 for schedule in 4m 4m:0 4m:1, 4m:1,4 4:1 5b:1 4m:99999999 99999999999g:1 4m:1x; do
 	refused "$programs/toucher" $schedule
