@@ -213,7 +213,7 @@ static void tell_all(const struct fig6 *f, json_t *told)
 	double worst_fast, worst_most;
 	double average = rms_settled(f, FAST, false, &worst_fast),
 	       most = rms_settled(f, MOST, true, &worst_most);
-	double faults = cell(f, ROWS - 1, FAULTS) / (ROWS / ROWS_S / PERIOD_S);
+	double faults = cell(f, ROWS - 1, FAULTS) / ((double)ROWS / ROWS_S / PERIOD_S);
 
 	tell(told, "live: Linux in %g MB, a period of %g s, %g s for each of the figure's minutes",
 	     MEMORY, PERIOD_S, MINUTE_S);

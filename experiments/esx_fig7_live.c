@@ -1,7 +1,7 @@
 /*
  * esx-fig7-live: two real Linux guests of equal shares, one idle and one a file
  * server, without and then with a tax on idle memory (Waldspurger 2002, section
- * 5.4 and Fig. 7), at three quarters of the figure's memory and 30 times its pace.
+ * 5.4 and Fig. 7), with the figure's memory and 30 times its pace.
  *
  * Nothing in the run knows the paper's targets: what the guests use comes from
  * sampling, the planner divides, and paging takes what is above a target.
@@ -19,12 +19,11 @@
 
 #define ID	 "esx-fig7"
 #define ROWS	 120
-#define SCALE	 0.75 /* of the figure's memory */
 #define MINUTE_S 2.0  /* that stand for a minute of the figure's */
 #define CHANGE_S 66.0 /* as live.job has it; minute 31 */
 #define BEFORE_S 46.0 /* from there until the change, and */
 #define AFTER_S	 92.0 /* from there on the guests are to be at rest */
-#define SOURCE	 "Waldspurger 2002, Fig. 7, three quarters"
+#define SOURCE	 "Waldspurger 2002, Fig. 7"
 
 enum column { IDLE, IDLE_USED, IDLE_TARGET, BUSY, BUSY_USED, BUSY_TARGET, RATE, STEAL, COLUMNS };
 
@@ -83,7 +82,7 @@ static double paper_at(const struct fig7 *f, double s, const char *column)
 {
 	double m = minute(s);
 
-	return m < 0 ? NAN : SCALE * paper_value(f->paper, (size_t)lround(m * 10), column);
+	return m < 0 ? NAN : paper_value(f->paper, (size_t)lround(m * 10), column);
 }
 
 static double paper_mean(const struct fig7 *f, const char *column, double from, double until)
@@ -92,7 +91,7 @@ static double paper_mean(const struct fig7 *f, const char *column, double from, 
 	size_t n = 0;
 
 	for (long row = lround(from * 10); row < lround(until * 10); row++, n++)
-		sum += SCALE * paper_value(f->paper, (size_t)row, column);
+		sum += paper_value(f->paper, (size_t)row, column);
 	return sum / (double)n;
 }
 
@@ -137,7 +136,7 @@ static void tell_numbers(const struct fig7 *f, json_t *told)
 										       "vm2_used"};
 
 	tell(told, "live: mean MB              idle guest        busy guest");
-	tell(told, "                            ours   paper*.75    ours   paper*.75");
+	tell(told, "                            ours   paper        ours   paper    ");
 	tell_row(f, told, "held, no tax", IDLE, BUSY, held, false);
 	tell_row(f, told, "used, no tax", IDLE_USED, BUSY_USED, used, false);
 	tell_row(f, told, "held, tax of 75 %", IDLE, BUSY, held, true);
@@ -156,14 +155,14 @@ static void expect_all(const struct fig7 *f, json_t *told)
 {
 	double gain = 100 * (able_rate(f, AFTER_S, ROWS) / able_rate(f, BEFORE_S, CHANGE_S) - 1);
 
-	expect_near(told, SOURCE, SCALE * 179, 0.1 * SCALE * 179, before(f, IDLE),
+	expect_near(told, SOURCE, 179, 0.1 * 179, before(f, IDLE),
 		    "live: the idle guest's memory without a tax, MB");
-	expect_near(told, SOURCE, SCALE * 179, 0.1 * SCALE * 179, before(f, BUSY),
+	expect_near(told, SOURCE, 179, 0.1 * 179, before(f, BUSY),
 		    "live: the busy guest's memory without a tax, MB");
-	expect_near(told, SOURCE "; what Linux uses is its own", SCALE * 101, 0.3 * SCALE * 101,
-		    after(f, IDLE), "live: the idle guest's memory with a tax of 75 %%, MB");
-	expect_near(told, SOURCE "; what Linux uses is its own", SCALE * 243, 0.1 * SCALE * 243,
-		    after(f, BUSY), "live: the busy guest's memory with a tax of 75 %%, MB");
+	expect_near(told, SOURCE "; what Linux uses is its own", 101, 0.3 * 101, after(f, IDLE),
+		    "live: the idle guest's memory with a tax of 75 %%, MB");
+	expect_near(told, SOURCE "; what Linux uses is its own", 243, 0.1 * 243, after(f, BUSY),
+		    "live: the busy guest's memory with a tax of 75 %%, MB");
 	const struct expectation e = {
 		.quantity = "live: gain of the file server's throughput, %",
 		.when = "by the tax",
@@ -178,10 +177,9 @@ static void expect_all(const struct fig7 *f, json_t *told)
 static void tell_notes(json_t *told)
 {
 	tell_note(told, NOTE_CALIBRATED,
-		  "The machine's memory, so that 268 MB are left for guests, three quarters of the "
-		  "figure's, "
-		  "and the file server's files (2 clients with 54 MB each), so that they fit a "
-		  "guest of 192 MB, and not into 134.");
+		  "The machine's memory, so that 358 MB are left for guests, as in the figure, and "
+		  "the file server's files (2 clients with 84 MB each), so that they fit a guest "
+		  "of 256 MB, and not into 179.");
 	tell_note(told, NOTE_ASSUMED,
 		  "The file server's files lie in a tmpfs, and guests are paged, not ballooned: "
 		  "what it does not hold comes back from the host's swap file.");

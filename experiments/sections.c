@@ -52,8 +52,9 @@ static const struct opt vm_options[] = {
 	{"start", OPT_TIME, VM(start), "0", 0, 0, NULL,
 	 "for a live guest: when it is started; until then it is not there"},
 	{"program", OPT_STRING, VM(program), NULL, 0, 0, NULL,
-	 "for live = process: the command, which maps $BALLAST_RAM as its memory; a name without a "
-	 "'/' is one of ours or in $PATH"},
+	 "for live = process: the command; a name without a '/' is one of our guest programs, or "
+	 "in "
+	 "$PATH"},
 	{"run", OPT_STRING, VM(run), NULL, 0, 0, NULL,
 	 "for live = linux: the shell command to run in it; the guest ends with it"},
 	{"smp", OPT_INT, VM(smp), "1", 1, 64, NULL, "for live = linux: virtual CPUs"},
