@@ -10,8 +10,8 @@
 static const struct opt swap_options[] = {
 	{"victim", OPT_CHOICE, SWAP(victim), "random", 0, 0, victims, "which page loses its frame"},
 	{"cluster", OPT_INT, SWAP(cluster), "0", 0, SWAP_BATCH, NULL,
-	 "pages of a victim's aligned neighbourhood that go with it, as far as they may; 0: the "
-	 "victim alone of a trace, 16 of a live guest"},
+	 "pages of a victim's aligned neighbourhood that may go with it; 0: none of a trace, 16 of "
+	 "a live guest"},
 	{"size", OPT_BYTES, SWAP(size), "0", 0, 0x1p43, NULL,
 	 "size of the swap area; unless given, as large as all VMs"},
 	{"dir", OPT_PATH, SWAP(dir), NULL, 0, 0, NULL,
