@@ -29,6 +29,7 @@ static void part_release(const struct opt_section *section, struct job_part *par
 	for (size_t i = 0; part->where && i < row_count(section); i++)
 		free(part->where[i]);
 	free(part->where);
+	free(part->at);
 	free(part->options);
 	free(part->title);
 }
@@ -140,6 +141,12 @@ int job_check_title(const char *kind, const char *title, size_t len, struct err 
 		good = isalnum((unsigned char)title[i]) || title[i] == '_' || title[i] == '-';
 	if (good)
 		return 0;
+	if (len && isdigit((unsigned char)title[0]) && memchr(title, '.', len))
+		return err_input(
+			err,
+			"%s %.*s: a time here is a whole number of a unit, as in %s 1100us "
+			"{ }",
+			kind, (int)(len < 60 ? len : 60), title, kind);
 	return err_input(err,
 			 "'%.*s' cannot name a %s; use 1 to %d letters, digits, '-' and '_', as "
 			 "in %s a { }",
@@ -344,6 +351,8 @@ const char *job_where(const struct job *job, const void *options, const char *ke
 		for (size_t k = 0; k < kind->n; k++) {
 			if (kind->parts[k].options != options)
 				continue;
+			if (!key)
+				return kind->parts[k].at ? kind->parts[k].at : "-s";
 			const struct opt *opt = opt_find(kind->section, key);
 			const char *where =
 				opt ? kind->parts[k].where[opt - kind->section->opts] : NULL;

@@ -57,7 +57,10 @@ size_t job_count(const struct job *job, const struct opt_section *section);
 const char *job_title(const struct job *job, const struct opt_section *section, size_t i);
 void *job_titled(const struct job *job, const struct opt_section *section, size_t i);
 
-/* "FILE:LINE" where a key was last set, "-s", or "default": for messages of later checks. */
+/*
+ * "FILE:LINE" where a key was last set, "-s", or "default": for messages of later checks.
+ * Without a key: where a file has the section.
+ */
 const char *job_where(const struct job *job, const void *options, const char *key);
 
 /*

@@ -20,6 +20,7 @@ struct job_part {
 	char *title; /* NULL in an untitled section */
 	void *options;
 	char **where; /* per row of the table: who set it, NULL for the default */
+	char *at;     /* where a file has the section, or NULL */
 };
 
 struct job_kind {

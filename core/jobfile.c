@@ -151,8 +151,12 @@ static int on_section_end(cfg_t *cfg, cfg_opt_t *opt)
 	struct job_kind *kind = job_find_kind(parsing->job, opt->name);
 	cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
 	struct job_part *part;
+	char at[300];
 	int rc = job_make_part(kind, section->title, &part, parsing->err);
 
+	snprintf(at, sizeof at, "%s:%d", parsing->file, section->line);
+	if (rc == 0 && !part->at && !(part->at = strdup(at)))
+		rc = err_run(parsing->err, ENOMEM, "out of memory while reading the job");
 	if (rc)
 		failed_at(cfg);
 	return rc;

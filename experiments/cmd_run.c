@@ -108,6 +108,20 @@ static long long count(const json_t *vm, const char *name)
 	return json_integer_value(json_object_get(vm, name));
 }
 
+/*
+ * Faults by the reference, in percent. A guest operating system touches memory besides
+ * its references, as it boots and when it moves pages: what it misses is no part of them.
+ */
+static const char *misses(const json_t *vm, char *buf, size_t size)
+{
+	double refs = (double)count(vm, "refs"), faults = (double)count(vm, "faults");
+
+	if (json_object_get(vm, "os_kernel") || refs <= 0)
+		return "-";
+	snprintf(buf, size, "%.3f", 100 * faults / refs);
+	return buf;
+}
+
 /* For a person: a line a VM, one for the host. */
 static void print_table(const json_t *summary, double rate)
 {
@@ -119,10 +133,10 @@ static void print_table(const json_t *summary, double rate)
 	       "swap-outs", "miss %", "state");
 	json_object_foreach(json_object_get(summary, "vm"), name, vm)
 	{
-		double refs = (double)count(vm, "refs");
-		printf("%-12s %12lld %12lld %12lld %12lld %8.3f  %s\n", name, count(vm, "refs"),
+		char text[32];
+		printf("%-12s %12lld %12lld %12lld %12lld %8s  %s\n", name, count(vm, "refs"),
 		       count(vm, "faults"), count(vm, "swap_ins"), count(vm, "swap_outs"),
-		       refs > 0 ? 100 * (double)count(vm, "faults") / refs : 0,
+		       misses(vm, text, sizeof text),
 		       json_string_value(json_object_get(vm, "state")));
 	}
 	printf("host: %lld frames, %lld free; manager's tables %.1f KiB; virtual time %.6f s; "

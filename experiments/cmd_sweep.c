@@ -30,7 +30,7 @@ struct sweep_args {
 	const char *pareto_text;
 	struct pareto pareto;
 	size_t shown, workers; /* shown: metrics; the rest are the Pareto front's */
-	bool json, dry, slurm, list;
+	bool json, dry, slurm, list, array_size_given;
 	struct ready ready; /* of @NAME */
 	struct slurm_opts cluster;
 	const char *task;
@@ -64,6 +64,7 @@ static error_t set_number(struct sweep_args *a, int key, const char *arg,
 		a->workers = (size_t)value;
 		return rc;
 	default:
+		a->array_size_given = true;
 		rc = count(state, "--array-size", arg, 1000000, &value);
 		a->cluster.array_size = (size_t)value;
 		return rc;
@@ -160,6 +161,12 @@ static error_t parse_sweep(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!a->plan.job && !a->choice.resume && !a->task && !a->list)
 			return cmd_usage(state, "which job file?");
+		if (!a->slurm && !a->task &&
+		    (a->cluster.partition || a->cluster.time || a->array_size_given))
+			return cmd_usage(state, "--%s is of a job array: it needs --slurm",
+					 a->cluster.partition ? "partition"
+					 : a->cluster.time    ? "time"
+							      : "array-size");
 		return 0;
 	default:
 		return parse_cluster(a, key, arg);
@@ -309,8 +316,10 @@ static int go(const struct sweep_args *a, struct sweep *s, struct err *err)
 static int sweep(struct sweep_args *a, struct plan *plan, uint64_t *missed, struct err *err)
 {
 	struct sweep s;
-	int rc = sweep_open(&a->choice, plan, &s, err);
+	int rc = a->slurm ? sweep_slurm_there(err) : 0; /* before a folder is made for nothing */
 
+	if (rc == 0)
+		rc = sweep_open(&a->choice, plan, &s, err);
 	if (rc)
 		return rc;
 	s.metrics = a->metrics.metric;

@@ -1,6 +1,7 @@
 /* The verbs that write a trace: gen, import, export. */
 #include "experiments/cmd_trace.h"
 
+#include <sys/stat.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,9 +265,19 @@ static const struct argp import_argp = {
 int trace_import(int argc, char **argv)
 {
 	struct copy_args args = {.to = "bt", .space = -1, .vm = -1};
+	struct err err = {0};
+	struct stat st;
 	int rc = cmd_parse(&import_argp, argc, argv, &args);
 
-	return rc ? rc : run_copy(&args);
+	if (rc)
+		return rc;
+	/* Formats without a header take anything for records, even nothing. */
+	if (stat(args.file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0) {
+		(void)err_input(&err, "%s: the file is empty: there is nothing to import",
+				args.file);
+		return cmd_fail(&err);
+	}
+	return run_copy(&args);
 }
 
 /* ---- export -------------------------------------------------------------- */

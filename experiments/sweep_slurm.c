@@ -43,6 +43,21 @@ static int missing(int rc, struct err *err)
 	return rc;
 }
 
+int sweep_slurm_there(struct err *err)
+{
+	const char *list = getenv("PATH");
+	char path[PATH_MAX];
+
+	while (list && *list) {
+		size_t n = strcspn(list, ":");
+		snprintf(path, sizeof path, "%.*s/sbatch", (int)min_u64(n, PATH_MAX - 16), list);
+		if (n && access(path, X_OK) == 0)
+			return 0;
+		list += n + (list[n] == ':');
+	}
+	return missing(err_run(err, ENOENT, "there is no sbatch"), err);
+}
+
 static bool active(const char *state)
 {
 	static const char *const ended[] = {"COMPLETED", "CANCELLED",	  "FAILED",

@@ -20,6 +20,9 @@ struct slurm_opts {
 	size_t workers;		      /* at a time in each task; 0: 1 */
 };
 
+/* Whether Slurm's commands can be found; -ENOENT with the mend. */
+MUST_CHECK int sweep_slurm_there(struct err *err);
+
 /* Does what is to do. stop_fd as in pool_tasks: the array is cancelled, -EINTR. */
 MUST_CHECK int sweep_slurm(struct sweep *sweep, const struct slurm_opts *opts, int stop_fd,
 			   struct err *err);

@@ -102,13 +102,30 @@ static int curves_drawn(const struct job *job, struct err *err)
 		job_where(job, tax, "alloc"), tax->alloc->name, sample->sampler->name);
 }
 
+/* Later ESX's marks follow from the size of memory: those of esx are not looked at. */
+static int marks_heeded(const struct job *job, struct err *err)
+{
+	static const char *const keys[] = {"high", "soft", "hard", "low"};
+	const struct host_opts *host = job_section(job, &host_section);
+	const struct reclaim_opts *reclaim = job_section(job, &reclaim_section);
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		if (strcmp(host->thresholds->name, "esx-later") == 0 &&
+		    job_gives(job, reclaim, keys[i]))
+			return unheeded(job, reclaim, "reclaim", NULL, keys[i], err);
+	}
+	return 0;
+}
+
 int terms_heeded(const struct job *job, struct err *err)
 {
 	static const struct opt_section *const sections[] = {&tax_section, &reclaim_section};
 	static const char *const keys[] = {"min", "max", "shares"};
 
-	if (have_states(job))
-		return curves_drawn(job, err);
+	if (have_states(job)) {
+		int rc = marks_heeded(job, err);
+		return rc ? rc : curves_drawn(job, err);
+	}
 	for (size_t s = 0; s < ARRAY_LEN(sections); s++) {
 		const void *options = job_section(job, sections[s]);
 		for (const struct opt *opt = sections[s]->opts; opt->name; opt++) {

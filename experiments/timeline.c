@@ -40,6 +40,7 @@ struct timeline {
 	struct terms *terms;	/* [vms] by now */
 	enum presence *present; /* [vms] */
 	bool *adds;		/* [vms] some entry adds it */
+	bool *touched;		/* [vms] the entry at hand sets something of it */
 	struct entry *entry;	/* [n] by time */
 	size_t n, next;
 	struct host *host;
@@ -83,14 +84,6 @@ static int by_time(const void *a, const void *b)
 	return (x->i > y->i) - (x->i < y->i);
 }
 
-/* Where the section is, as far as any of its keys tells. */
-static const char *where_any(const struct timeline *t, const struct entry *e)
-{
-	const char *key = e->opts->set ? "set" : e->opts->add ? "add" : "remove";
-
-	return e->opts->set || e->opts->add || e->opts->remove ? where(t, e, key) : "the job";
-}
-
 static int read_entry(struct timeline *t, size_t i, struct err *err)
 {
 	struct entry *e = &t->entry[i];
@@ -100,14 +93,15 @@ static int read_entry(struct timeline *t, size_t i, struct err *err)
 			    .opts = job_titled(t->job, &at_section, i)};
 	int rc = parse_time(e->title, &e->at_ns, err);
 	if (rc) {
-		err_prefix(err, "%s: at %s", where_any(t, e), e->title);
+		err_prefix(err, "%s: at %s", where(t, e, NULL), e->title);
 		return rc;
 	}
 	if (e->at_ns >= HOST_TIME_MAX)
 		return err_input(err, "%s: at %s is beyond the 146 years that a run can last",
-				 where_any(t, e), e->title);
+				 where(t, e, NULL), e->title);
 	if (!e->opts->set && !e->opts->add && !e->opts->remove)
-		return err_input(err, "at %s says nothing: give it set, add or remove", e->title);
+		return err_input(err, "%s: at %s says nothing: give it set, add or remove",
+				 where(t, e, NULL), e->title);
 	for (char **name = e->opts->add; name && *name; name++) {
 		size_t vm;
 		rc = find_vm(t, *name, &vm, err);
@@ -125,13 +119,9 @@ static int read_entry(struct timeline *t, size_t i, struct err *err)
 
 /* Going through it. */
 
-/*
- * Sets a key in the job as it is by now; says which VM it was about, or t->vms,
- * and what the VM's terms were.
- */
+/* Sets a key in the job as it is by now; says which VM it was about, or t->vms. */
 static int change(struct timeline *t, const struct entry *e, const char *text,
-		  const struct opt_section **section, size_t *vm, struct terms *was,
-		  struct err *err)
+		  const struct opt_section **section, size_t *vm, struct err *err)
 {
 	const char *title;
 
@@ -141,10 +131,7 @@ static int change(struct timeline *t, const struct entry *e, const char *text,
 		rc = find_vm(t, title, vm, err);
 	if (rc == 0 && *vm < t->vms && t->present[*vm] == REMOVED)
 		rc = err_input(err, "vm %s is not there any more", title);
-	if (rc || *vm == t->vms)
-		return rc;
-	*was = t->terms[*vm];
-	return terms_of(t->now, *vm, t->pages[*vm], &t->terms[*vm], err);
+	return rc;
 }
 
 /* Where the VM's section says what it is promised, or NULL. */
@@ -183,20 +170,29 @@ static void say_when(const struct timeline *t, const struct entry *e, const char
 	err_prefix(err, "%s: at %s", place, e->title);
 }
 
+/* All together, whatever their order: each moment of the run is checked, and none between. */
 static int check_sets(struct timeline *t, const struct entry *e, struct ledger *ledger,
 		      struct err *err)
 {
 	const struct opt_section *section;
 	int rc = 0;
 
+	memset(t->touched, 0, t->vms * sizeof *t->touched);
 	for (char **text = e->opts->set; rc == 0 && text && *text; text++) {
-		struct terms was;
 		size_t vm;
-		rc = change(t, e, *text, &section, &vm, &was, err);
-		if (rc == 0 && vm < t->vms && t->present[vm] == PRESENT) {
-			admit_strike(ledger, &was.promise);
+		rc = change(t, e, *text, &section, &vm, err);
+		if (rc || vm == t->vms || t->touched[vm])
+			continue;
+		t->touched[vm] = true;
+		if (t->present[vm] == PRESENT)
+			admit_strike(ledger, &t->terms[vm].promise);
+	}
+	for (size_t vm = 0; rc == 0 && vm < t->vms; vm++) {
+		if (!t->touched[vm])
+			continue;
+		rc = terms_of(t->now, vm, t->pages[vm], &t->terms[vm], err);
+		if (rc == 0 && t->present[vm] == PRESENT)
 			rc = come(t, vm, ledger, err);
-		}
 	}
 	if (rc == 0)
 		rc = reclaim_check(job_section(t->now, &reclaim_section), err);
@@ -297,9 +293,10 @@ int timeline_new(const struct job *job, const uint32_t *pages, uint64_t frames, 
 	t->terms = calloc(t->vms + 1, sizeof *t->terms);
 	t->present = calloc(t->vms + 1, sizeof *t->present);
 	t->adds = calloc(t->vms + 1, sizeof *t->adds);
+	t->touched = calloc(t->vms + 1, sizeof *t->touched);
 	t->entry = calloc(t->n + 1, sizeof *t->entry);
 	int rc = 0;
-	if (!t->terms || !t->present || !t->adds || !t->entry)
+	if (!t->terms || !t->present || !t->adds || !t->touched || !t->entry)
 		rc = err_run(err, ENOMEM, "no memory for a timeline");
 	for (size_t i = 0; rc == 0 && i < t->n; i++)
 		rc = read_entry(t, i, err);
@@ -325,6 +322,7 @@ void timeline_free(struct timeline *t)
 	free(t->terms);
 	free(t->present);
 	free(t->adds);
+	free(t->touched);
 	free(t->entry);
 	free(t);
 }
@@ -357,22 +355,35 @@ static void apply_removes(struct timeline *t, const struct entry *e)
 	}
 }
 
+/* The job is as all of them say before anyone hears of it. */
 static int apply_sets(struct timeline *t, const struct entry *e, struct err *err)
 {
-	for (char **text = e->opts->set; text && *text; text++) {
-		const struct opt_section *section;
-		struct terms was;
-		size_t vm;
-		int rc = change(t, e, *text, &section, &vm, &was, err);
+	const struct opt_section *section;
+	size_t vm;
+	int rc = 0;
+
+	memset(t->touched, 0, t->vms * sizeof *t->touched);
+	for (char **text = e->opts->set; rc == 0 && text && *text; text++) {
+		rc = change(t, e, *text, &section, &vm, err);
 		if (rc)
 			return rc;
 		host_event_now(t->host, vm < t->vms ? t->vm[vm] : NULL, "set", "%s", *text);
-		if (vm == t->vms)
-			host_changed(t->host, section, job_section(t->now, section));
-		else if (t->vm[vm])
+		if (vm < t->vms)
+			t->touched[vm] = true;
+	}
+	for (vm = 0; rc == 0 && vm < t->vms; vm++) {
+		if (!t->touched[vm])
+			continue;
+		rc = terms_of(t->now, vm, t->pages[vm], &t->terms[vm], err);
+		if (rc == 0 && t->vm[vm])
 			terms_give(&t->terms[vm], t->vm[vm]);
 	}
-	return 0;
+	for (char **text = e->opts->set; rc == 0 && text && *text; text++) {
+		rc = change(t, e, *text, &section, &vm, err);
+		if (rc == 0 && vm == t->vms)
+			host_changed(t->host, section, job_section(t->now, section));
+	}
+	return rc;
 }
 
 static int apply_adds(struct timeline *t, const struct entry *e, struct err *err)

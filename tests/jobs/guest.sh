@@ -87,6 +87,11 @@ done
 "$ballast" run "$work/b.job" -s balloon.hints=on --json >"$work/b.json" || fail "hints"
 [ "$(value "$work/b.json" hinted)" -gt 1000 ] || fail "no hints: $(value "$work/b.json" hinted)"
 
+# What it touches besides its references is no miss of theirs.
+"$ballast" run "$work/b.job" >"$work/out"
+grep -q '^a  *[0-9]*  *[0-9]*  *[0-9]*  *[0-9]*  *-  ' "$work/out" ||
+	fail "misses of an operating system: $(head -n 2 "$work/out")"
+
 # What is refused, in one line, with the place and the mend.
 refused() {
 	code=$1 text=$2

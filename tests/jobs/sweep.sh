@@ -113,6 +113,15 @@ says 1 '1 of 2 runs failed'
 grep -q '"failed": 1' out && grep -q '"swap.victim": "none"' out || fail "--json: $(cat out)"
 
 # What does not fit together.
+for option in --time=1:00 --partition=p --array-size=3; do
+	"$ballast" sweep a.job $sweep $option -o lone >out 2>err
+	rc=$?
+	says 2 "${option%=*} is of a job array: it needs --slurm"
+done
+PATH=/nonexistent "$ballast" sweep a.job $sweep --slurm -o lone >out 2>err
+rc=$?
+says 1 'there is no sbatch: --slurm needs'
+[ -e lone ] && fail "a folder for nothing"
 "$ballast" sweep a.job $sweep -o whole >out 2>err
 rc=$?
 says 2 'holds a sweep already: --resume'

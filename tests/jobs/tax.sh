@@ -85,10 +85,21 @@ $esx
 vm a { gen = all overhead = 0 }
 at 2000000h { set = "tax.rate=0" }
 E
-refused 'at 1min says nothing' <<E
+refused 'bad.job:5: at 1min says nothing' <<E
 $esx
 vm a { gen = all overhead = 0 }
 at 1min { }
+E
+refused 'bad.job:5: at 1.5ms: a time here is a whole number of a unit' <<E
+$esx
+vm a { gen = all overhead = 0 }
+at 1.5ms { set = "tax.rate=0" }
+E
+refused 'bad.job:5: reclaim.high is given, but nothing heeds it with host.thresholds=esx-later' <<E
+$esx
+host { thresholds = esx-later }
+reclaim { high = 10% }
+vm a { gen = all overhead = 0 }
 E
 # What comes earlier is checked first, wherever it stands; and what comes later against it.
 refused 'bad.job:6: at 1min: reclaim.soft, 4 %, is below reclaim.hard, 10 %' <<E

@@ -48,6 +48,9 @@ head -c 5000 fixed.bt >cut.bt
 refused 'cut.bt: at byte' import cut.bt -o out/x.bt
 : >empty.bt
 refused 'empty.bt: at byte 0' info empty.bt
+: >empty.u32
+refused 'empty.u32: the file is empty' import empty.u32 -o out/x.bt
+refused 'empty.bt: the file is empty' import --format lackey empty.bt -o out/x.bt
 zstd -q good.bt -o packed.bt.zst
 head -c 10000 packed.bt.zst >cut.bt.zst
 refused 'cut.bt.zst: .*cut short' import cut.bt.zst -o out/x.bt

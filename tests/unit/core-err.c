@@ -32,6 +32,22 @@ static void prefixes_stack_and_keep_the_class(void)
 	CU_ASSERT_EQUAL(err.exit_code, 1);
 }
 
+/* Characters beyond ASCII stay; bytes that are none, and controls in disguise, do not. */
+static void names_in_utf8(void)
+{
+	static const char good[] = "\xc3\xbc \xe2\x82\xac \xf0\x9f\x8e\x88";
+	struct err err = {0};
+
+	err_input(&err, "%s", good);
+	CU_ASSERT_STRING_EQUAL(err.msg, good);
+	err_input(&err, "%s",
+		  "\x80|\xff|\xc3|\xc2\x9b|\xc0\xaf|\xe0\x80\xaf|\xed\xa0\x80|"
+		  "\xf4\x90\x80\x80");
+	CU_ASSERT_STRING_EQUAL(err.msg, "?|?|?|??|??|???|???|????");
+	err_run(&err, EIO, "%s", "cut \xe2\x82");
+	CU_ASSERT_STRING_EQUAL(err.msg, "cut ??");
+}
+
 /* Hostile names cannot make a second line nor overrun. */
 static void always_one_line(void)
 {
@@ -52,4 +68,4 @@ static void always_one_line(void)
 
 TESTS("core/err", {"classes and codes", classes_and_codes},
       {"prefixes stack and keep the class", prefixes_stack_and_keep_the_class},
-      {"always one line", always_one_line})
+      {"names in UTF-8", names_in_utf8}, {"always one line", always_one_line})

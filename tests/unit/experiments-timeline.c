@@ -128,6 +128,36 @@ static void things_happen_in_order(void)
 	close_scene(&s);
 }
 
+/* What one entry sets is checked as a whole: a gives what b takes, and min passes an old max. */
+static void sets_of_a_moment_are_checked_together(void)
+{
+	static struct scene s;
+	struct err err;
+	const char *const text = "host { thresholds = esx }\n"
+				 "vm a { overhead = 2400kb min = 400kb }\n"
+				 "vm b { overhead = 1000kb min = 40kb max = 200kb }\n"
+				 "at 1s { set = {%s} }";
+	char job[500];
+
+	snprintf(job, sizeof job, text,
+		 "\"vm.b.min=400kb\", \"vm.b.max=400kb\", \"vm.a.min=100kb\"");
+	CU_ASSERT_EQUAL_FATAL(open_scene(&s, job, &err), 0);
+	start(&s);
+	clock_run_until(&s.t.host->clock, SECOND);
+	CU_ASSERT_EQUAL(timeline_finish(s.timeline, &err), 0);
+	CU_ASSERT_EQUAL(s.vm[0]->min, 25);
+	CU_ASSERT_EQUAL(s.vm[1]->min, 100);
+	CU_ASSERT_EQUAL(s.vm[1]->max, 100);
+	close_scene(&s);
+	snprintf(job, sizeof job, text, "\"vm.b.min=400kb\", \"vm.b.max=400kb\"");
+	CU_ASSERT_EQUAL(open_scene(&s, job, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "J:4: at 1s: vm b does not fit"));
+	close_scene(&s);
+	snprintf(job, sizeof job, text, "\"vm.b.min=400kb\", \"vm.a.min=0\"");
+	CU_ASSERT_EQUAL(open_scene(&s, job, &err), -EINVAL);
+	close_scene(&s);
+}
+
 /* 600 pages promised of 1000: 500 more fit once a has gone. */
 static void room_is_that_of_the_moment(void)
 {
@@ -191,6 +221,7 @@ static void a_failure_stops_the_run(void)
 }
 
 TESTS("experiments/timeline", {"things happen in order", things_happen_in_order},
+      {"sets of a moment are checked together", sets_of_a_moment_are_checked_together},
       {"room is that of the moment", room_is_that_of_the_moment},
       {"without states all are let in", without_states_all_are_let_in},
       {"a failure stops the run", a_failure_stops_the_run})
