@@ -502,7 +502,7 @@ static uint32_t descend(const struct derived *d, const struct mmu *mmu, uint64_t
 /* Whether the region's records go by the words of its table as they are. */
 static inline bool knows_table(const struct derived *d, const struct tlb_region *r)
 {
-	return r->derived_gen == d->gen && r->version == r->derived_table->version;
+	return r->derived_gen == d->gen && r->version == *r->version_at;
 }
 
 /* A splinter: leaves of its own for a large leaf of the guest. */
@@ -632,7 +632,7 @@ static inline bool walk_small(struct mmu *mmu, const struct derived *d, struct t
 		return false;
 	const struct dtable *t = d->table[r->derived];
 	r->derived_table = t;
-	tlb_see_version(r, t->version);
+	tlb_see_version(r, &t->version);
 	uint64_t w = t->word[i];
 	unsigned rights = (unsigned)(w >> DW_R_AT) & r->derived_rights;
 	walk_filled(mmu, r, vpn, from, 1);
@@ -677,14 +677,19 @@ int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint6
 }
 
 static bool walk_again(struct mmu *mmu, void *tables, struct tlb_region *r,
-		       const struct tlb_rec *rec, uint64_t vpn)
+		       const struct tlb_rec *rec)
 {
 	(void)rec;
 	if (unlikely(!knows_table(tables, r)))
 		return false;
-	const unsigned from = walk_from(mmu, r, vpn, 1);
-	mmu->stats.walk_refs += from;
-	walk_filled(mmu, r, vpn, from, 1);
+	if (tlb_pde_holds(&mmu->tlb, r)) {
+		mmu->stats.walk_refs++;
+		return true;
+	}
+	if (unlikely(!walk_from_known(mmu, r)))
+		return false;
+	mmu->stats.walk_refs += 2;
+	tlb_pde_fill(&mmu->tlb, r);
 	return true;
 }
 

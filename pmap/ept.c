@@ -25,6 +25,7 @@ int ept_init(struct ept *e, struct mmu *mmu)
 	};
 	e->next = e->floor = e->entries + 1u;
 	e->nested_next = e->nested_floor = e->nested_entries + 1u;
+	e->l3.changes = 1;
 	e->l3.n = e->l4.n = (uint32_t)mmu->opts.pdpte_cache;
 	e->leaf = meter_alloc(meter, pages * sizeof *e->leaf);
 	e->dir = meter_alloc(meter, e->dirs * sizeof *e->dir);
@@ -85,6 +86,7 @@ void ept_gather(struct ept *e, struct mmu *mmu, uint32_t ppn)
 		e->leaf[i] = 0;
 	}
 	d->present = 0;
+	d->l3_seen = 0;
 	large_made(mmu, d->broken);
 }
 
@@ -143,7 +145,7 @@ uint64_t ept_tables(const struct ept *e)
 }
 
 /* References to the upper tables, down to where the dir's entry is read. */
-uint64_t ept_upper_refs(struct ept *e, uint32_t ppn)
+static uint64_t upper_refs(struct ept *e, uint32_t ppn)
 {
 	uint64_t l3 = ppn >> 18, l4 = ppn >> 27, refs;
 
@@ -155,6 +157,17 @@ uint64_t ept_upper_refs(struct ept *e, uint32_t ppn)
 	return refs;
 }
 
+static inline bool dir_holds(const struct ept *e, const struct ept_dir *d)
+{
+	return (d->seq >= e->floor) & (d->seq + e->entries >= e->next);
+}
+
+static inline bool nested_holds(const struct ept *e, uint32_t ppn)
+{
+	return e->nested_entries && e->seq[ppn] >= e->nested_floor &&
+	       e->seq[ppn] + e->nested_entries >= e->nested_next;
+}
+
 /* Translates one PPN; adds its references. False: a violation. */
 static inline bool nested(struct ept *e, uint32_t ppn, uint64_t need, uint64_t *refs)
 {
@@ -163,9 +176,20 @@ static inline bool nested(struct ept *e, uint32_t ppn, uint64_t need, uint64_t *
 	uint64_t *w = d->word ? &d->word : &e->leaf[ppn];
 	uint64_t set = EPT_A | (write ? EPT_D : 0);
 
-	if (ept_nested_holds(e, ppn) && (*w & (need | set)) == (need | set))
+	if (nested_holds(e, ppn) && (*w & (need | set)) == (need | set))
 		return true;
-	*refs += ept_dir_refs(e, ppn);
+	if (dir_holds(e, d) && !d->word) {
+		*refs += 1;
+	} else {
+		*refs += upper_refs(e, ppn);
+		if (!d->word && d->present) {
+			*refs += 1;
+			if (e->entries)
+				d->seq = e->next++;
+		}
+	}
+	if (unlikely(d->l3_seen != e->l3.changes) && !d->word && cache_has(&e->l3, ppn >> 18))
+		d->l3_seen = e->l3.changes;
 	if (unlikely((*w & need) != need))
 		return false;
 	if ((*w & set) != set)
@@ -217,7 +241,7 @@ int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, str
 	const struct ept_dir *d = &e->dir[g.ppn / PT_LARGE];
 	uint64_t w = d->word ? d->word : e->leaf[g.ppn];
 	if (g.level == 1)
-		tlb_see_version(r, g.page->version);
+		tlb_see_version(r, &g.page->version);
 	walk->dirty = guest_mark(mmu, &g, write);
 	if (g.level == 1)
 		r->version = g.page->version; /* it is this word alone that the mark changed */
@@ -230,33 +254,49 @@ int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, str
 	return 0;
 }
 
-/* What a walk takes to translate a PPN whose leaf needs no change. */
-static inline uint64_t nested_again(struct ept *e, uint32_t ppn)
+/*
+ * What a walk takes, if it is made, to translate a PPN whose leaf needs no change, where
+ * the upper tables are cached. Whether the dir is, and whether the walk comes by here,
+ * are as good as random: so there is no branch on either.
+ */
+static inline uint64_t nested_again(struct ept *e, uint32_t ppn, bool made)
 {
-	if (ept_nested_holds(e, ppn))
-		return 0;
-	uint64_t refs = ept_dir_refs(e, ppn);
-	if (e->nested_entries)
+	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
+
+	if (unlikely(e->nested_entries)) {
+		if (!made || nested_holds(e, ppn))
+			return 0;
 		e->seq[ppn] = e->nested_next++;
-	return refs;
+	}
+	const uint64_t missed = made & !dir_holds(e, d);
+	d->seq = tlb_choose(missed, e->next, d->seq);
+	e->next += missed;
+	return made + missed;
+}
+
+/* Whether nested_again() serves, as far as the last walk knows. */
+static inline bool usual(const struct ept *e, uint32_t ppn)
+{
+	const struct ept_dir *d = &e->dir[ppn / PT_LARGE];
+
+	return d->l3_seen == e->l3.changes;
 }
 
 /* As ept_walk_by(), for a walk that begins at the last level or the one above it. */
-static bool walk_again(struct mmu *mmu, void *tables, struct tlb_region *r,
-		       const struct tlb_rec *rec, uint64_t vpn)
+static inline __attribute__((always_inline)) bool
+walk_again(struct mmu *mmu, void *tables, struct tlb_region *r, const struct tlb_rec *rec)
 {
 	struct ept *e = tables;
+	struct tlb *t = &mmu->tlb;
 
-	if (unlikely(r->memo_gen != mmu->tables.upper_gen || r->version != r->pt->version))
+	if (unlikely(r->memo_gen != mmu->tables.upper_gen || r->version != r->pt->version ||
+		     !walk_from_known(mmu, r) || !usual(e, rec->ppn) || !usual(e, r->pt->ppn)))
 		return false;
-	uint64_t refs = 1;
-	if (!tlb_pde_holds(&mmu->tlb, r)) {
-		if (unlikely(!mmu_pdpte_holds(mmu, vpn)))
-			return false;
-		refs += 1 + nested_again(e, r->pt->ppn);
-		tlb_pde_fill(&mmu->tlb, r);
-	}
-	mmu->stats.walk_refs += refs + nested_again(e, rec->ppn);
+	const uint64_t above = !tlb_pde_holds(t, r); /* from the table above the last */
+	const uint64_t refs = 1 + above + nested_again(e, r->pt->ppn, above);
+	r->pde_seq = tlb_choose(above, t->pde_next, r->pde_seq); /* as tlb_pde_fill() */
+	t->pde_next += above;
+	mmu->stats.walk_refs += refs + nested_again(e, rec->ppn, true);
 	return true;
 }
 

@@ -122,6 +122,7 @@ static int open_tlb(struct mmu *mmu, struct err *err)
 	if (wrong)
 		return err_input(err, "mmu: %s", wrong);
 	mmu->pdpte.n = mmu->pml4e.n = (uint32_t)o->pdpte_cache;
+	mmu->pdpte.changes = 1;
 	if (tlb_init(&mmu->tlb, &shape, &mmu->pmap->vm->host->meter))
 		return err_run(err, ENOMEM, "no memory for a TLB");
 	return 0;
@@ -143,6 +144,7 @@ int mmu_new(struct pmap *pmap, const struct policy *mode, const struct mmu_opts 
 		return rc;
 	}
 	mmu->mode = (const struct translation *)mode; /* its first member */
+	mmu->again = mmu->tlb.l2.sets ? mmu->mode->again : NULL;
 	mmu->asid = calloc((size_t)mmu->opts.asids + 1, sizeof *mmu->asid);
 	if (!mmu->asid || (mmu->opts.large && pmap_rows(pmap)) ||
 	    pt_store_init(&mmu->tables, pmap->pages, &pmap->vm->host->meter) ||
@@ -226,11 +228,12 @@ void cache_flush(struct walk_cache *c)
 {
 	for (uint32_t i = 0; i < c->n; i++)
 		c->key[i] = 0;
+	c->changes++;
 }
 
 static uint64_t pdpte_key(const struct mmu *mmu, uint64_t vpn)
 {
-	return mmu->space << 18 | vpn >> 18; /* as mmu_pdpte_holds() */
+	return mmu->space << 18 | vpn >> 18;
 }
 
 static uint64_t pml4e_key(const struct mmu *mmu, uint64_t vpn)
@@ -238,10 +241,12 @@ static uint64_t pml4e_key(const struct mmu *mmu, uint64_t vpn)
 	return mmu->space << 9 | vpn >> 27;
 }
 
-unsigned walk_from_slow(struct mmu *mmu, uint64_t vpn)
+unsigned walk_from_slow(struct mmu *mmu, struct tlb_region *r, uint64_t vpn)
 {
-	if (cache_has(&mmu->pdpte, pdpte_key(mmu, vpn)))
+	if (cache_has(&mmu->pdpte, pdpte_key(mmu, vpn))) {
+		r->pdpte_seen = mmu->pdpte.changes;
 		return 2;
+	}
 	return cache_has(&mmu->pml4e, pml4e_key(mmu, vpn)) ? 3 : 4;
 }
 
@@ -357,7 +362,7 @@ static inline int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum 
 		tlb_note(r, rec, access, again);
 		return 0;
 	}
-	r->large_used = true;
+	tlb_hold_beside(r);
 	tlb_fill(t, r, rec, vpn, 1);
 	tlb_fill(t, r, rec, vpn, 0);
 	return 0;

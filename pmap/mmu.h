@@ -103,6 +103,7 @@ struct mmu_stats {
 struct walk_cache {
 	uint64_t key[MMU_PDPTES_MAX];
 	uint32_t n, next;
+	uint64_t changes; /* of what it holds, from 1 */
 };
 
 struct translation;
@@ -112,9 +113,11 @@ struct translation;
 struct mmu {
 	struct pmap *pmap;
 	const struct translation *mode;
-	void *state;		/* the mode's */
-	const uint64_t *by_ppn; /* [pages] what it will look up by PPN, or NULL */
-	bool strict;		/* the guest flushes whatever it changes: audits hold it to that */
+	bool (*again)(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
+		      enum access access); /* the mode's, or NULL */
+	void *state;			   /* likewise */
+	const uint64_t *by_ppn;		   /* [pages] what it will look up by PPN, or NULL */
+	bool strict; /* the guest flushes whatever it changes: audits hold it to that */
 	struct pt_store tables;
 	struct tlb tlb;
 	struct walk_cache pdpte, pml4e; /* of the guest's dimension */
@@ -165,8 +168,9 @@ struct translation {
 	int (*walk)(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum access access,
 		    struct mmu_walk *walk, struct mmu_fault *fault, struct err *err);
 	/*
-	 * Optional: the reference of user mode or kernel, which the first-level TLB missed,
-	 * by what the page's record still says. False: it must go by walk().
+	 * Optional: a reference that the page's record, which is of the current count of
+	 * flushes and not in the first-level TLB, allows. False: nothing happened, and it
+	 * must go by mmu_miss(). Not called where there is no second level.
 	 */
 	bool (*again)(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
 		      enum access access);
@@ -260,70 +264,60 @@ static inline void mmu_done(struct mmu *mmu, uint32_t ppn, uint32_t mpn, unsigne
 	mmu_seen(mmu, ppn, mpn, rights);
 }
 
-/* A reference to a page of region r that hits the first-level TLB. False: nothing happened. */
-static inline __attribute__((always_inline)) bool mmu_hit(struct mmu *mmu, struct tlb_region *r,
-							  uint64_t vpn, enum access access)
+/*
+ * A reference whose translation is in a TLB, or needs a walk that was made before. False:
+ * nothing happened. r: the region of the page.
+ */
+static inline __attribute__((always_inline)) bool mmu_quick(struct mmu *mmu, struct tlb_region *r,
+							    struct tlb_rec *rec, uint64_t vpn,
+							    enum access access)
 {
 	struct tlb *t = &mmu->tlb;
-	const struct tlb_rec *rec = &r->rec[vpn & (PT_LARGE - 1)];
 
-	if (!rec->way[0] || rec->gen != t->gen[TLB_LOCAL] ||
-	    !(rec->allow >> (access | (mmu->user ? 0 : TLB_KERNEL)) & 1))
+	if (unlikely(rec->gen != t->gen[TLB_LOCAL] ||
+		     !(rec->allow >> (access | (mmu->user ? 0 : TLB_KERNEL)) & 1)))
 		return false;
+	if (!rec->way[0])
+		return mmu->again && mmu->again(mmu, r, rec, vpn, access);
 	tlb_used(&t->l1, (uint32_t)vpn & (t->l1.sets - 1), rec->way[0] - 1u);
 	return true;
 }
 
-/*
- * A reference. *ppn is the page; 0, MMU_FAULT or -errno, nothing referenced. ahead: what
- * mmu_fetch() said of the page, or any other region, or NULL.
- */
-MUST_CHECK static inline __attribute__((always_inline)) int
-mmu_ref_ahead(struct mmu *mmu, struct tlb_region *ahead, uint64_t vpn, enum access access,
-	      ppn_t *ppn, struct mmu_fault *fault, struct err *err)
+/* A reference. *ppn is the page; 0, MMU_FAULT or -errno, nothing referenced. */
+MUST_CHECK static inline int mmu_ref(struct mmu *mmu, uint64_t vpn, enum access access, ppn_t *ppn,
+				     struct mmu_fault *fault, struct err *err)
 {
-	const uint64_t key = tlb_key(mmu->space, vpn);
-	struct tlb_region *r = ahead;
+	struct tlb_region *r = tlb_find(&mmu->tlb, tlb_key(mmu->space, vpn));
+	struct tlb_rec *rec = r ? &r->rec[vpn & (PT_LARGE - 1)] : NULL;
 
-	if (unlikely(!r || r->key != key) && !(r = tlb_find(&mmu->tlb, key)))
-		return mmu_miss(mmu, vpn, access, ppn, fault, err);
-	struct tlb_rec *rec = &r->rec[vpn & (PT_LARGE - 1)];
-	if (!mmu_hit(mmu, r, vpn, access) &&
-	    !(mmu->mode->again && likely(mmu->mode->again(mmu, r, rec, vpn, access))))
+	if (!rec || !mmu_quick(mmu, r, rec, vpn, access))
 		return mmu_miss(mmu, vpn, access, ppn, fault, err);
 	ppn->n = rec->ppn;
 	mmu_done(mmu, rec->ppn, rec->mpn, rec->rights, access);
 	return 0;
 }
 
-MUST_CHECK static inline int mmu_ref(struct mmu *mmu, uint64_t vpn, enum access access, ppn_t *ppn,
-				     struct mmu_fault *fault, struct err *err)
-{
-	return mmu_ref_ahead(mmu, NULL, vpn, access, ppn, fault, err);
-}
-
 /*
- * Two fetches ahead of a reference, of what it will need: by its address the record,
- * and, when that has come, what it says is needed besides. Neither changes anything; so
- * gcc would leave calls to them out, were they not always inlined.
+ * Two fetches ahead of a reference, of what it will need: by its address the region and
+ * record, and, when that has come, what it says is needed besides. Neither changes
+ * anything; so gcc would leave calls to them out, were they not always inlined. The
+ * region is of another address, where the page has none, or space or regions change.
  */
 static inline __attribute__((always_inline)) struct tlb_region *mmu_fetch(const struct mmu *mmu,
 									  uint64_t vpn)
 {
 	struct tlb_region *r = mmu->tlb.memo[tlb_memo_of(tlb_key(mmu->space, vpn))];
 
-	if (likely(r))
-		__builtin_prefetch(&r->rec[vpn & (PT_LARGE - 1)], 1);
+	__builtin_prefetch(&r->rec[vpn & (PT_LARGE - 1)], 1);
 	return r;
 }
 
 static inline __attribute__((always_inline)) void
 mmu_fetch_near(const struct mmu *mmu, const struct tlb_region *r, uint64_t vpn)
 {
-	if (unlikely(!r))
-		return;
 	const struct tlb_rec *rec = &r->rec[vpn & (PT_LARGE - 1)];
 	const uint32_t ppn = rec->ppn; /* below pages, were it of another address */
+
 	__builtin_prefetch(&mmu->pmap->pte[ppn], 1);
 	if (likely(rec->gen == mmu->tlb.gen[TLB_LOCAL]))
 		return;

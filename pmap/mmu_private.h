@@ -78,12 +78,18 @@ int mmu_guest_fault(struct mmu *mmu, const struct guest_walk *g, uint64_t vpn, b
  * must be read, 4 if none is known. The walk then goes down to `level`, and what
  * it saw is cached.
  */
-unsigned walk_from_slow(struct mmu *mmu, uint64_t vpn);
+unsigned walk_from_slow(struct mmu *mmu, struct tlb_region *r, uint64_t vpn);
 
-static inline unsigned walk_from(struct mmu *mmu, const struct tlb_region *r, uint64_t vpn,
+static inline unsigned walk_from(struct mmu *mmu, struct tlb_region *r, uint64_t vpn,
 				 unsigned level)
 {
-	return level == 1 && tlb_pde_holds(&mmu->tlb, r) ? 1 : walk_from_slow(mmu, vpn);
+	return level == 1 && tlb_pde_holds(&mmu->tlb, r) ? 1 : walk_from_slow(mmu, r, vpn);
+}
+
+/* Whether such a walk would begin at level 2 at most, as far as the last one knows. */
+static inline bool walk_from_known(const struct mmu *mmu, const struct tlb_region *r)
+{
+	return r->pdpte_seen == mmu->pdpte.changes;
 }
 
 void walk_filled(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, unsigned from,
@@ -135,17 +141,12 @@ static inline void cache_put(struct walk_cache *c, uint64_t key)
 {
 	if (!c->n || cache_has(c, key))
 		return;
+	c->changes++;
 	c->key[c->next] = key + 1;
 	c->next = c->next + 1 < c->n ? c->next + 1 : 0;
 }
 
 void cache_flush(struct walk_cache *c);
-
-/* Whether the processor knows the table above the last one. */
-static inline bool mmu_pdpte_holds(const struct mmu *mmu, uint64_t vpn)
-{
-	return cache_has(&mmu->pdpte, mmu->space << 18 | vpn >> 18);
-}
 
 /* All TLBs and walk caches of the VM. */
 void mmu_flush_all(struct mmu *mmu);
@@ -182,6 +183,8 @@ static inline uint32_t ept_mpn(uint64_t w)
 struct ept_dir {
 	uint64_t word;	  /* a leaf of 2 MiB, or 0 */
 	uint64_t seq;	  /* when it went into the walk cache */
+	uint64_t l3_seen; /* without a word: l3's changes, when that was seen to hold what is above
+			   */
 	uint16_t present; /* leaves */
 	bool broken;	  /* a leaf of 2 MiB was */
 };
@@ -222,30 +225,6 @@ bool ept_clean(struct ept *e, struct mmu *mmu, uint32_t ppn);
 uint64_t ept_tables(const struct ept *e);
 size_t ept_audit_table(const struct ept *e, const struct mmu *mmu, FILE *out);
 
-/* Where the processor looks for an entry, and what that takes; puts it into the walk caches. */
-uint64_t ept_upper_refs(struct ept *e, uint32_t ppn);
-
-static inline uint64_t ept_dir_refs(struct ept *e, uint32_t ppn)
-{
-	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
-
-	if (d->seq >= e->floor && d->seq + e->entries >= e->next && !d->word)
-		return 1;
-	uint64_t refs = ept_upper_refs(e, ppn);
-	if (!d->word && d->present) {
-		refs++;
-		if (e->entries)
-			d->seq = e->next++;
-	}
-	return refs;
-}
-
-static inline bool ept_nested_holds(const struct ept *e, uint32_t ppn)
-{
-	return e->nested_entries && e->seq[ppn] >= e->nested_floor &&
-	       e->seq[ppn] + e->nested_entries >= e->nested_next;
-}
-
 /* The two-dimensional walk. violation() resolves a missing or read-only leaf. */
 typedef int ept_violation_fn(struct mmu *mmu, uint32_t ppn, bool table, enum access access,
 			     struct err *err);
@@ -260,36 +239,37 @@ bool ept_again_by(struct mmu *mmu, struct ept *e, struct tlb_region *r, struct t
 /* ---- walks that were made before ------------------------------------------------ */
 
 /*
- * A reference that the first-level TLB misses. True: the second has it, or a walk would
- * find what the record still says (tlb_knows()), and all is done that mmu_miss() would
- * do with TLBs and counts. False: nothing happened. walk_again() counts what the walk
- * takes, by the walk caches, or refuses.
+ * What struct translation's again() does. True: the second-level TLB has it, or a walk
+ * would find what the record still says (tlb_knows()), and all is done that mmu_miss()
+ * would do with TLBs and counts. False: nothing happened. walk_again() counts what the walk
+ * takes, by the walk caches, or refuses. All that is not usual is refused, so that
+ * nothing is called and registers suffice: two in three references come by here.
  */
 typedef bool walk_again_fn(struct mmu *mmu, void *tables, struct tlb_region *r,
-			   const struct tlb_rec *rec, uint64_t vpn);
+			   const struct tlb_rec *rec);
 
 static inline __attribute__((always_inline)) bool
 mmu_again_by(struct mmu *mmu, void *tables, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
 	     enum access access, walk_again_fn *walk_again)
 {
 	struct tlb *t = &mmu->tlb;
+	const uint32_t set1 = (uint32_t)vpn & (t->l1.sets - 1);
+	const uint32_t set2 = (uint32_t)vpn & (t->l2.sets - 1);
+	const struct tlb_slot_of of = {vpn & (PT_LARGE - 1), rec->gen, TLB_LOCAL};
 
-	if (unlikely(rec->gen != t->gen[TLB_LOCAL] || rec->way[0] ||
-		     !(rec->allow >> (access | (mmu->user ? 0 : TLB_KERNEL)) & 1)))
+	if (unlikely(!tlb_set_whole(t, &t->l1, set1)))
 		return false;
-	const uint32_t place = (uint32_t)vpn & (PT_LARGE - 1);
 	if (rec->way[1]) {
-		tlb_used(&t->l2, (uint32_t)vpn & (t->l2.sets - 1), rec->way[1] - 1u);
+		tlb_used(&t->l2, set2, rec->way[1] - 1u);
 		mmu->stats.tlb_l2_hits++;
-		tlb_fill_way(t, &t->l1, rec, place, (uint32_t)vpn & (t->l1.sets - 1), TLB_LOCAL, 0);
-		return true;
+	} else {
+		if (unlikely(!tlb_knows(r, rec, access) || !tlb_set_whole(t, &t->l2, set2) ||
+			     !walk_again(mmu, tables, r, rec)))
+			return false;
+		mmu->stats.tlb_misses++;
+		tlb_swap(&t->l2, set2, rec, of, 1);
 	}
-	/* Nor may a TLB have it otherwise: as part of a large page, or as a global one. */
-	if (unlikely(!tlb_knows(r, rec, access) || r->large_used || t->globals ||
-		     !walk_again(mmu, tables, r, rec, vpn)))
-		return false;
-	mmu->stats.tlb_misses++;
-	tlb_fill_both(t, rec, vpn, TLB_LOCAL);
+	tlb_swap(&t->l1, set1, rec, of, 0);
 	return true;
 }
 

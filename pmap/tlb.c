@@ -36,9 +36,14 @@ static int array_init(struct tlb_array *a, uint32_t entries, uint32_t ways, unsi
 	a->ways = ways ? ways : entries;
 	a->sets = entries / a->ways;
 	a->all = UINT64_MAX >> (64 - a->ways);
+	a->keep = a->ways > 1 ? a->all : 0;
 	a->set = calloc(a->sets, sizeof *a->set);
 	a->slot = calloc(entries, sizeof *a->slot);
-	return a->set && a->slot ? 0 : -ENOMEM;
+	if (!a->set || !a->slot)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < a->sets; i++)
+		a->set[i].slot = &a->slot[i * a->ways];
+	return 0;
 }
 
 int tlb_init(struct tlb *t, const struct tlb_shape *s, struct meter *meter)
@@ -52,7 +57,12 @@ int tlb_init(struct tlb *t, const struct tlb_shape *s, struct meter *meter)
 	for (t->chains = 1; t->chains < t->regions_max; t->chains *= 2)
 		;
 	t->chain = calloc(t->chains, sizeof(*t->chain));
-	if (t->chain && array_init(&t->l1, s->l1_entries, s->l1_ways, 0) == 0 &&
+	t->none = slab_take(&t->slab);
+	for (size_t i = 0; i < TLB_MEMO; i++)
+		t->memo[i] = t->none;
+	if (t->none)
+		t->none->key = UINT64_MAX;
+	if (t->chain && t->none && array_init(&t->l1, s->l1_entries, s->l1_ways, 0) == 0 &&
 	    array_init(&t->large, s->large_entries, s->large_ways, 0) == 0 &&
 	    array_init(&t->l2, s->l2_entries, s->l2_ways, 1) == 0)
 		return 0;
@@ -111,9 +121,9 @@ static void age_append(struct tlb *t, struct tlb_region *r)
 /* Whose record it is, by the record's place there. */
 static struct tlb_region *slot_region(const struct tlb_slot *s)
 {
-	size_t offset = s->place == PT_LARGE ? offsetof(struct tlb_region, large)
-					     : offsetof(struct tlb_region, rec) +
-						       s->place * sizeof(struct tlb_rec);
+	size_t offset = s->of.place == PT_LARGE ? offsetof(struct tlb_region, large)
+						: offsetof(struct tlb_region, rec) +
+							  s->of.place * sizeof(struct tlb_rec);
 
 	return (struct tlb_region *)((uint8_t *)s->rec - offset);
 }
@@ -127,7 +137,7 @@ static void mark_held(struct tlb *t)
 	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
 		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
 			const struct tlb_slot *s = &arrays[i]->slot[j];
-			if (s->rec && s->gen == t->gen[s->class])
+			if (s->rec && s->of.gen == t->gen[s->of.class])
 				slot_region(s)->held = t->discards;
 		}
 	}
@@ -152,10 +162,25 @@ static void discard(struct tlb *t)
 	*p = r->next;
 	age_remove(t, r);
 	if (t->memo[tlb_memo_of(r->key)] == r)
-		t->memo[tlb_memo_of(r->key)] = NULL;
+		t->memo[tlb_memo_of(r->key)] = t->none;
 	t->globals -= r->class == TLB_GLOBAL;
 	t->regions--;
 	slab_give(&t->slab, r);
+}
+
+/* A new region, in no list yet: pages that are global and not are not known of. */
+static void meet_globals(struct tlb *t, struct tlb_region *r)
+{
+	const uint64_t pages = (UINT64_C(1) << 27) - 1;
+
+	if (r->class == TLB_LOCAL) {
+		r->beside = t->globals && tlb_find(t, TLB_GLOBAL_ROOT << 27 | (r->key & pages));
+		return;
+	}
+	for (struct tlb_region *other = t->oldest; other; other = other->newer) {
+		if (((other->key ^ r->key) & pages) == 0)
+			tlb_hold_beside(other);
+	}
 }
 
 struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class)
@@ -171,6 +196,8 @@ struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class)
 		return NULL;
 	r->key = key;
 	r->class = (uint8_t) class;
+	r->version_at = &r->version;
+	meet_globals(t, r);
 	r->next = *chain_of(t, key);
 	*chain_of(t, key) = r;
 	age_append(t, r);
@@ -184,10 +211,11 @@ struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class)
 
 static inline bool slot_holds(const struct tlb *t, const struct tlb_slot *s)
 {
-	return s->rec && s->gen == t->gen[s->class];
+	return s->rec && s->of.gen == t->gen[s->of.class];
 }
 
-void tlb_refresh(const struct tlb *t, struct tlb_array *a, uint32_t set)
+/* Flushes passed the set by: its ways are looked at again. */
+static void refresh(const struct tlb *t, struct tlb_array *a, uint32_t set)
 {
 	struct tlb_set *s = &a->set[set];
 
@@ -201,12 +229,33 @@ void tlb_refresh(const struct tlb *t, struct tlb_array *a, uint32_t set)
 	}
 	s->used &= s->full;
 	s->flushes = t->flushes;
+	s->whole = s->full == a->all ? t->flushes : 0;
 }
 
 static inline uint32_t set_of(const struct tlb_array *a, const struct tlb_region *r,
 			      const struct tlb_rec *rec, uint64_t vpn)
 {
 	return (uint32_t)(rec == &r->large ? vpn >> 9 : vpn) & (a->sets - 1);
+}
+
+static void fill(struct tlb *t, struct tlb_array *a, struct tlb_region *r, struct tlb_rec *rec,
+		 uint32_t set, uint32_t place, unsigned level)
+{
+	struct tlb_set *s = &a->set[set];
+
+	if (s->flushes != t->flushes)
+		refresh(t, a, set);
+	const uint64_t empty = ~s->full & a->all, choice = empty ? empty : ~s->used & a->all;
+	const unsigned way =
+		(unsigned)__builtin_ctzll(choice); /* some way is not used: tlb_used() */
+	struct tlb_slot *slot = &s->slot[way];
+	if (!empty)
+		slot->rec->way[level] = 0;
+	*slot = (struct tlb_slot){rec, {(uint16_t)place, t->gen[r->class], r->class}};
+	rec->way[level] = (uint8_t)(way + 1);
+	s->full |= UINT64_C(1) << way;
+	s->whole = s->full == a->all ? t->flushes : 0;
+	tlb_used(a, set, way);
 }
 
 /* Ways that are of an earlier flush are none, and what was known is not. */
@@ -227,14 +276,18 @@ void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t
 	if (!a->sets)
 		return;
 	now(t, r, rec);
-	tlb_fill_way(t, a, rec, rec == &r->large ? PT_LARGE : (uint32_t)(vpn & (PT_LARGE - 1)),
-		     set_of(a, r, rec, vpn), (enum tlb_class)r->class, level);
+	fill(t, a, r, rec, set_of(a, r, rec, vpn),
+	     rec == &r->large ? PT_LARGE : (uint32_t)vpn & (PT_LARGE - 1), level);
 }
 
 void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn)
 {
+	const uint32_t place = (uint32_t)vpn & (PT_LARGE - 1);
+
 	now(t, r, rec);
-	tlb_fill_both(t, rec, vpn, (enum tlb_class)r->class);
+	if (likely(t->l2.sets))
+		fill(t, &t->l2, r, rec, (uint32_t)vpn & (t->l2.sets - 1), place, 1);
+	fill(t, &t->l1, r, rec, (uint32_t)vpn & (t->l1.sets - 1), place, 0);
 }
 
 void tlb_forget(struct tlb_region *r)
@@ -247,6 +300,13 @@ void tlb_forget(struct tlb_region *r)
 		r->rec[i].known = 0;
 }
 
+void tlb_hold_beside(struct tlb_region *r)
+{
+	if (!r->beside)
+		tlb_forget(r);
+	r->beside = true;
+}
+
 void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn)
 {
 	for (unsigned level = 0; level < 2; level++) {
@@ -256,6 +316,7 @@ void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t
 		uint32_t set = set_of(a, r, rec, vpn);
 		unsigned way = rec->way[level] - 1u;
 		a->slot[set * a->ways + way].rec = NULL;
+		a->set[set].whole = 0;
 		a->set[set].full &= ~(UINT64_C(1) << way);
 		a->set[set].used &= ~(UINT64_C(1) << way);
 	}
@@ -304,7 +365,7 @@ static void renew(struct tlb *t)
 		for (uint32_t j = 0; j < a->sets * a->ways; j++)
 			a->slot[j].rec = NULL;
 		for (uint32_t j = 0; j < a->sets; j++)
-			a->set[j] = (struct tlb_set){0};
+			a->set[j] = (struct tlb_set){.slot = a->set[j].slot};
 	}
 	t->gen[TLB_LOCAL] = t->gen[TLB_GLOBAL] = 1;
 }
@@ -325,7 +386,7 @@ void tlb_flush_local(struct tlb *t)
 	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
 	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
 		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
-			if (arrays[i]->slot[j].class == TLB_LOCAL)
+			if (arrays[i]->slot[j].of.class == TLB_LOCAL)
 				arrays[i]->slot[j].rec = NULL;
 		}
 	}
@@ -349,7 +410,7 @@ static uint64_t slot_vpn(const struct tlb_slot *s)
 {
 	uint64_t first = (slot_region(s)->key & ((UINT64_C(1) << 27) - 1)) << 9;
 
-	return s->place == PT_LARGE ? first : first + s->place;
+	return s->of.place == PT_LARGE ? first : first + s->of.place;
 }
 
 void tlb_flush_root(struct tlb *t, uint64_t root)
@@ -377,7 +438,8 @@ void tlb_each(struct tlb *t,
 		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
 			const struct tlb_slot *s = &arrays[i]->slot[j];
 			if (slot_holds(t, s))
-				fn(arg, slot_region(s), s->rec, slot_vpn(s), s->place == PT_LARGE);
+				fn(arg, slot_region(s), s->rec, slot_vpn(s),
+				   s->of.place == PT_LARGE);
 		}
 	}
 }
@@ -388,7 +450,7 @@ static size_t audit_array(struct tlb *t, struct tlb_array *a, FILE *out)
 
 	for (uint32_t set = 0; set < a->sets; set++) {
 		if (a->set[set].flushes != t->flushes)
-			tlb_refresh(t, a, set);
+			refresh(t, a, set);
 		for (uint32_t w = 0; w < a->ways; w++) {
 			const struct tlb_slot *s = &a->slot[set * a->ways + w];
 			bool full = a->set[set].full >> w & 1;

@@ -54,17 +54,18 @@ struct tlb_region {
 	 */
 	uint64_t memo_gen;
 	struct pt_page *pt;
-	uint64_t pde_seq; /* when the last-level table's address went into the walk cache */
-	/* shadow, direct: their last-level table, good while their count is derived_gen. */
-	uint64_t derived_gen;
-	const struct dtable *derived_table;
-	uint64_t version; /* of the last-level table whose words the records remember */
-	uint8_t tag;	  /* what they know bears it, in bits 2-7 */
-	bool large_used;  /* the large record was filled at some time */
-	bool led;	  /* a walk came through the tables above, since they are what they are */
-	uint8_t class;	  /* enum tlb_class */
+	uint64_t pde_seq;    /* when the last-level table's address went into the walk cache */
+	uint64_t pdpte_seen; /* the count of the walk cache above it, when that was seen to hold */
+	uint64_t version;    /* of the last-level table whose words the records remember */
+	const uint64_t *version_at; /* where it stands; of the mode's tables, not the guest's */
+	uint8_t tag;		    /* what they know bears it, in bits 2-7 */
+	bool beside;   /* a TLB may hold these pages otherwise: by a large record, as global ones */
+	bool led;      /* a walk came through the tables above, since they are what they are */
+	uint8_t class; /* enum tlb_class */
 
-	uint32_t table[PT_LEVELS + 1]; /* PPNs of the tables on the way, by level */
+	uint64_t derived_gen; /* shadow, direct: what follows is good while it is this */
+	const struct dtable *derived_table; /* their last level */
+	uint32_t table[PT_LEVELS + 1];	    /* PPNs of the tables on the way, by level */
 	uint32_t upper_rights;
 	uint32_t derived;
 	unsigned derived_rights;
@@ -79,19 +80,24 @@ struct tlb_region {
 /* One array of one level and size, or of one level and both sizes. */
 struct tlb_slot {
 	struct tlb_rec *rec; /* NULL: empty */
-	uint16_t place;	     /* of the record in its region: PT_LARGE is the large one */
-	uint16_t gen;
-	uint8_t class;
+	struct tlb_slot_of {
+		uint16_t place; /* of the record in its region: PT_LARGE is the large one */
+		uint16_t gen;
+		uint32_t class;
+	} of;
 };
 
 struct tlb_set {
 	uint64_t used, full; /* bit-PLRU; ways that hold something, as of flushes */
 	uint64_t flushes;
+	uint64_t whole;	       /* the same, if every way holds something */
+	struct tlb_slot *slot; /* [ways] */
 };
 
 struct tlb_array {
 	uint32_t sets, ways;
 	uint64_t all;	       /* a bit for each way */
+	uint64_t keep;	       /* the same; 0 of a single way, which is never noted as used */
 	unsigned level;	       /* 0 or 1 */
 	struct tlb_set *set;   /* [sets] */
 	struct tlb_slot *slot; /* [sets * ways] */
@@ -113,7 +119,8 @@ struct tlb {
 	struct tlb_array l1, large, l2;
 	uint16_t gen[TLB_CLASSES]; /* flushes of the class, plus 1 */
 	uint64_t flushes;	   /* of either: sets find by it that they are out of date */
-	struct tlb_region *memo[TLB_MEMO]; /* the last region used, by key */
+	struct tlb_region *memo[TLB_MEMO]; /* the last region used, by key; or none */
+	struct tlb_region *none;	   /* one of no key */
 	struct tlb_region **chain;	   /* [chains] */
 	uint32_t chains;		   /* a power of two */
 	uint32_t regions, regions_max;
@@ -129,7 +136,7 @@ struct tlb {
 /* Whether the walk cache knows where the region's last-level table is. */
 static inline bool tlb_pde_holds(const struct tlb *t, const struct tlb_region *r)
 {
-	return r->pde_seq >= t->pde_floor && r->pde_seq + t->pde_entries >= t->pde_next;
+	return (r->pde_seq >= t->pde_floor) & (r->pde_seq + t->pde_entries >= t->pde_next);
 }
 
 static inline void tlb_pde_fill(struct tlb *t, struct tlb_region *r)
@@ -162,7 +169,7 @@ static inline struct tlb_region *tlb_find(struct tlb *t, uint64_t key)
 {
 	struct tlb_region *r = t->memo[tlb_memo_of(key)];
 
-	return likely(r && r->key == key) ? r : tlb_find_slow(t, key);
+	return likely(r->key == key) ? r : tlb_find_slow(t, key);
 }
 
 /* The same, made where it is missing. NULL without memory. */
@@ -181,54 +188,53 @@ static inline struct tlb_array *tlb_array_of(struct tlb *t, bool large, unsigned
 	return level ? &t->l2 : large && t->large.sets ? &t->large : &t->l1;
 }
 
+/* One or the other, without a branch: processors guess wrong at what is as good as random. */
+static inline uint64_t tlb_choose(bool first, uint64_t a, uint64_t b)
+{
+	const uint64_t mask = -(uint64_t)first;
+
+	return b ^ ((a ^ b) & mask);
+}
+
 static inline void tlb_used(struct tlb_array *a, uint32_t set, unsigned way)
 {
-	uint64_t used = a->set[set].used | UINT64_C(1) << way;
+	uint64_t bit = UINT64_C(1) << way, used = a->set[set].used | bit;
 
-	a->set[set].used = used == a->all ? UINT64_C(1) << way : used;
+	a->set[set].used = tlb_choose(used == a->all, bit & a->keep, used);
 }
 
 /* Puts a record into one level, evicting whose turn it is. vpn: any of its pages. */
 void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
 	      unsigned level);
 
-/* Flushes passed the set by: its ways are looked at again. */
-void tlb_refresh(const struct tlb *t, struct tlb_array *a, uint32_t set);
+/* A small record, in none of the levels, into both. */
+void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn);
 
-/* The same as tlb_fill() for the record of a page, of the region's class as it is now. */
-static inline __attribute__((always_inline)) void tlb_fill_way(struct tlb *t, struct tlb_array *a,
-							       struct tlb_rec *rec, uint32_t place,
-							       uint32_t set, enum tlb_class class,
-							       unsigned level)
+/*
+ * Whether every way of the set holds something, and no flush has passed it by: then it
+ * can be put into by tlb_swap(), which is tlb_fill() without what that case does not need.
+ */
+static inline bool tlb_set_whole(const struct tlb *t, const struct tlb_array *a, uint32_t set)
+{
+	return a->set[set].whole == t->flushes;
+}
+
+static inline __attribute__((always_inline)) void tlb_swap(struct tlb_array *a, uint32_t set,
+							   struct tlb_rec *rec,
+							   struct tlb_slot_of of, unsigned level)
 {
 	struct tlb_set *s = &a->set[set];
+	const uint64_t choice = ~s->used & a->all, bit = choice & -choice;
+	const unsigned way =
+		(unsigned)__builtin_ctzll(choice); /* some way is not used: tlb_used() */
+	const uint64_t used = s->used | bit;
+	struct tlb_slot *slot = &s->slot[way];
 
-	if (unlikely(s->flushes != t->flushes))
-		tlb_refresh(t, a, set);
-	const uint64_t empty = ~s->full & a->all, choice = empty ? empty : ~s->used & a->all;
-	const unsigned way = choice ? (unsigned)__builtin_ctzll(choice) : 0; /* 0: the only way */
-	struct tlb_slot *slot = &a->slot[(size_t)set * a->ways + way];
-	if (likely(!empty))
-		slot->rec->way[level] = 0;
-	*slot = (struct tlb_slot){rec, (uint16_t)place, t->gen[class], (uint8_t) class};
+	slot->rec->way[level] = 0;
+	*slot = (struct tlb_slot){rec, of};
 	rec->way[level] = (uint8_t)(way + 1);
-	s->full |= UINT64_C(1) << way;
-	tlb_used(a, set, way);
+	s->used = tlb_choose(used == a->all, bit & a->keep, used);
 }
-
-/* A small record, in none of the levels, into both. */
-static inline __attribute__((always_inline)) void tlb_fill_both(struct tlb *t, struct tlb_rec *rec,
-								uint64_t vpn, enum tlb_class class)
-{
-	const uint32_t place = (uint32_t)vpn & (PT_LARGE - 1);
-
-	if (likely(t->l2.sets))
-		tlb_fill_way(t, &t->l2, rec, place, (uint32_t)vpn & (t->l2.sets - 1), class, 1);
-	tlb_fill_way(t, &t->l1, rec, place, (uint32_t)vpn & (t->l1.sets - 1), class, 0);
-}
-
-/* The same, of whatever class. */
-void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn);
 
 /*
  * Whether that access by a walk would find just what the record says, and set no bit
@@ -249,19 +255,21 @@ static inline void tlb_note(const struct tlb_region *r, struct tlb_rec *rec, uns
 	uint8_t before = rec->known ^ r->tag;
 	uint8_t known = (uint8_t)(1u << access | 1u | (before < 4 ? before : 0));
 
-	rec->known = again ? r->tag | known : r->tag;
+	rec->known = again && !r->beside ? r->tag | known : r->tag;
 }
 
-/* Nothing is known any more. */
+/* Nothing is known any more, for now or for good. */
 void tlb_forget(struct tlb_region *r);
+void tlb_hold_beside(struct tlb_region *r);
 
-/* What the last-level table says is of that version. */
-static inline void tlb_see_version(struct tlb_region *r, uint64_t version)
+/* What the last-level table says is of the version that stands there. */
+static inline void tlb_see_version(struct tlb_region *r, const uint64_t *at)
 {
-	if (unlikely(r->version != version)) {
+	if (unlikely(r->version != *at)) {
 		tlb_forget(r);
-		r->version = version;
+		r->version = *at;
 	}
+	r->version_at = at;
 }
 
 /* Takes a record out of both levels. */

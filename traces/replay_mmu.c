@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CHUNK 4096 /* records a step takes at most */
-#define FAR   24   /* records ahead whose records in the TLB are fetched */
-#define NEAR  10   /* records ahead whose entries by PPN are fetched */
-#define RING  32   /* records whose regions are remembered: a power of two above FAR */
-#define TRIES 16   /* faults that one reference may take */
+#define CHUNK 4096	  /* records a step takes at most */
+#define BLOCK 16	  /* records that are fetched for together */
+#define FAR   (2 * BLOCK) /* records ahead, after a block, whose records in the TLB are fetched */
+#define NEAR  BLOCK	  /* records ahead whose entries by PPN are */
+#define RING  (4 * BLOCK) /* records whose regions are remembered */
+#define TRIES 16	  /* faults that one reference may take */
 
 struct replay_stats {
 	uint64_t refs, writes, skipped;
@@ -186,58 +187,120 @@ static int special(struct replay_mmu *r, struct vm *vm, struct err *err)
 	return rc;
 }
 
-/* The hot path: plain references of user mode, with what they need fetched ahead. */
+/* What is known of the records to come, by their place in the batch. */
+struct ahead {
+	struct tlb_region *region[RING];
+	size_t far, near; /* places up to which it is */
+};
+
+/* Brings it up to date before the records from `at` on, of `words`. */
+static inline void look_ahead(struct ahead *a, const struct mmu *mmu, const rec_t *batch, size_t at,
+			      size_t words)
+{
+	const size_t far = min_u64(at + BLOCK + FAR, words);
+	const size_t near = min_u64(at + BLOCK + NEAR, words);
+	size_t i;
+
+	for (i = max_u64(a->far, at); i < far; i++)
+		a->region[i % RING] = mmu_fetch(mmu, rec_page(batch[i]));
+	a->far = i;
+	for (i = max_u64(a->near, at); i < near; i++)
+		mmu_fetch_near(mmu, a->region[i % RING], rec_page(batch[i]));
+	a->near = i;
+}
+
+/* One record, whatever it is. STEP_* or -errno. */
+static int one(struct replay_mmu *r, struct vm *vm, struct err *err)
+{
+	const rec_t x = *r->next;
+	const uint64_t vpn = rec_page(x);
+	const enum access access = (enum access)rec_kind(x);
+	struct mmu_fault fault;
+	ppn_t ppn;
+
+	vm->time_ns += vm->host->cost.ref + rec_delta(x) * r->tick_ns;
+	if (rec_kind(x) > REC_WRITE || vm->host->machine.bytes ||
+	    (vpn >= PT_KERNEL) == r->mmu->user)
+		return special(r, vm, err);
+	int rc = mmu_ref(r->mmu, vpn, access, &ppn, &fault, err);
+	if (unlikely(rc == MMU_FAULT))
+		rc = resolve(r, &fault, vpn, access, &ppn, err);
+	charge(r, vm);
+	r->mmu->refs++;
+	r->stats.refs++;
+	r->stats.writes += access;
+	r->next++;
+	return rc;
+}
+
+/*
+ * The hot path: up to n plain references in the mode that the processor is in, without
+ * times of their own, and found at once by mmu_quick(). Returns how many there were
+ * before another record.
+ */
+static inline size_t plain(struct replay_mmu *r, const struct ahead *a, size_t n)
+{
+	struct mmu *mmu = r->mmu;
+	const rec_t mode = (rec_t)PT_KERNEL << 28; /* the bit that tells whose page it is */
+	const rec_t other = mode | (rec_make(REC_KINDS, 0, REC_DELTA_MAX) ^ REC_WRITE);
+	const rec_t same = mmu->user ? 0 : mode;
+	const uint64_t space = tlb_key(mmu->space, 0);
+	const rec_t *const first = r->next;
+	const size_t at = (size_t)(first - r->batch);
+	uint64_t writes = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		const rec_t x = first[i];
+		const uint64_t vpn = rec_page(x);
+		const enum access access = (enum access)(x & REC_WRITE);
+		struct tlb_region *region = a->region[(at + i) % RING];
+		struct tlb_rec *rec = &region->rec[vpn & (PT_LARGE - 1)];
+
+		if (unlikely((x ^ same) & other || region->key != (space | vpn >> 9) ||
+			     !mmu_quick(mmu, region, rec, vpn, access)))
+			break;
+		mmu_done(mmu, rec->ppn, rec->mpn, rec->rights, access);
+		writes += access;
+	}
+	mmu->refs += i;
+	r->stats.refs += i;
+	r->stats.writes += writes;
+	r->next += i;
+	return i;
+}
+
+/* How many of n records begin before `until`, where each takes ref_ns. */
+static size_t records_until(uint64_t t, uint64_t until, uint64_t ref_ns, size_t n)
+{
+	if (t >= until)
+		return 0;
+	if (until - t >= n * ref_ns)
+		return n;
+	return (until - t + ref_ns - 1) / ref_ns;
+}
+
+/* What is done in runs: pages without bytes, and time that passes with references alone. */
 static int loop(struct replay_mmu *r, struct vm *vm, const rec_t *end, uint64_t until,
 		struct err *err)
 {
-	struct mmu *mmu = r->mmu;
 	const uint64_t ref_ns = vm->host->cost.ref;
-	const bool careful = vm->host->machine.bytes != NULL;
-	const ptrdiff_t far = r->end - end >= FAR ? FAR : 0, near = far ? NEAR : 0;
-	/* By their place in the batch. A wide record or another space leaves wrong ones: mmu_ref()
-	 */
-	struct tlb_region *ahead[RING] = {NULL};
-	const rec_t *rec = r->next;
-	uint64_t refs = 0, writes = 0, time = vm->time_ns;
+	const bool runs = !vm->host->machine.bytes && !r->mmu->opts.charge;
+	struct ahead ahead = {.far = 0};
 	int rc = STEP_MORE;
 
-	for (ptrdiff_t i = 0; i < far && rec + i < r->end; i++)
-		ahead[(rec + i - r->batch) & (RING - 1)] = mmu_fetch(mmu, rec_page(rec[i]));
-	while (rec < end && time < until && rc == STEP_MORE) {
-		const rec_t x = *rec;
-		const uint64_t vpn = rec_page(x);
-		const unsigned kind = rec_kind(x);
-		struct mmu_fault fault;
-		ppn_t ppn;
-
-		time += ref_ns + rec_delta(x) * r->tick_ns;
-		if (unlikely(kind > REC_WRITE || careful || (vpn >= PT_KERNEL) == mmu->user)) {
-			vm->time_ns = time;
-			r->next = rec;
-			rc = special(r, vm, err);
-			rec = r->next;
-			time = vm->time_ns;
-			continue;
-		}
-		const size_t at = (size_t)(rec - r->batch);
-		ahead[(at + (size_t)far) & (RING - 1)] = mmu_fetch(mmu, rec_page(rec[far]));
-		mmu_fetch_near(mmu, ahead[(at + (size_t)near) & (RING - 1)], rec_page(rec[near]));
-		vm->time_ns = time;
-		rc = mmu_ref_ahead(mmu, ahead[at & (RING - 1)], vpn, (enum access)kind, &ppn,
-				   &fault, err);
-		if (unlikely(rc == MMU_FAULT))
-			rc = resolve(r, &fault, vpn, (enum access)kind, &ppn, err);
-		charge(r, vm);
-		time = vm->time_ns;
-		refs++;
-		writes += kind;
-		rec++;
+	while (r->next < end && rc == STEP_MORE) {
+		const size_t left = min_u64((uint64_t)(end - r->next), BLOCK);
+		const size_t n = records_until(vm->time_ns, until, ref_ns, left);
+		if (n == 0)
+			break;
+		look_ahead(&ahead, r->mmu, r->batch, (size_t)(r->next - r->batch),
+			   (size_t)(r->end - r->batch));
+		const size_t done = runs ? plain(r, &ahead, n) : 0;
+		vm->time_ns += done * ref_ns;
+		if (done < n)
+			rc = one(r, vm, err);
 	}
-	vm->time_ns = time;
-	r->next = rec;
-	mmu->refs += refs;
-	r->stats.refs += refs;
-	r->stats.writes += writes;
 	return rc;
 }
 
@@ -258,8 +321,7 @@ static int step(void *state, struct vm *vm, uint64_t until, struct err *err)
 	if (m->stamp && m->now > STAMP_LIMIT && machine_renew_stamps(m))
 		return err_run(err, ENOMEM, "no memory to renumber stamps");
 	size_t left = (size_t)(r->end - r->next);
-	size_t n = left > FAR ? left - FAR : left;
-	return loop(r, vm, r->next + (n < CHUNK ? n : CHUNK), until, err);
+	return loop(r, vm, r->next + min_u64(left, CHUNK), until, err);
 }
 
 static void replay_close(void *state)
