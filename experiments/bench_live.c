@@ -1,4 +1,6 @@
-/* What live guests cost: a page's first touch, its way out and back, beside the bare kernel. */
+/* What live guests cost: a page's first touch, its way out and back, beside the bare calls. */
+#include "experiments/bench_live.h"
+
 #include "experiments/bench.h"
 
 #include "core/os.h"
@@ -18,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGES	    8192
+#define PAGES	    BENCH_PAGES
 #define PATIENCE_NS UINT64_C(30000000000)
 
 struct guest_end {
@@ -87,8 +89,8 @@ static int touch_all(struct guest_end *g, struct live *live, double *ns, struct 
 	char text[40] = "";
 	int rc = write(g->to, "t\n", 2) == 2 ? 0 : -EPIPE;
 
-	while (rc == 0 && poll(&answer, 1, live ? 0 : 10000) == 0 && os_mono_ns() < end)
-		rc = live ? live_turn(live, 1000000, err) : 0;
+	while (rc == 0 && poll(&answer, 1, 0) == 0 && os_mono_ns() < end)
+		rc = live_turn(live, 1000000, err);
 	if (rc == 0 && answer.revents && read(g->from, text, sizeof text - 1) > 0) {
 		*ns = strtod(text, NULL) / PAGES;
 		return 0;
@@ -96,7 +98,7 @@ static int touch_all(struct guest_end *g, struct live *live, double *ns, struct 
 	return err_run(err, EIO, "the guest to measure did not answer");
 }
 
-static int open_host(struct bench_host *b, const char *around, struct err *err)
+static int open_host(struct bench_host *b, bool beside, struct err *err)
 {
 	struct host_opts host = {0};
 	struct cost_opts cost = {0};
@@ -110,7 +112,7 @@ static int open_host(struct bench_host *b, const char *around, struct err *err)
 		return err_run(err, ENOMEM, "no memory for a host");
 	host.frames = 2 * PAGES;
 	host.backing = &backing_live.policy;
-	live.fault_around = policy_find(arounds, around);
+	live.beside = beside;
 	snprintf(b->socket, sizeof b->socket, "/tmp/ballast-bench.%d", (int)getpid());
 	int rc = host_new(&host, &cost, &b->host, err);
 	if (rc == 0 && pmap_part_new(b->host, &pmaps))
@@ -141,77 +143,107 @@ static int hide_all(struct bench_host *b, double *ns)
 	return 0;
 }
 
-static int measure(struct bench_host *b, json_t *out, struct err *err)
+/* Everything is as if it had never been touched. */
+static void forget_all(struct bench_host *b)
 {
-	double first, evict, again, hide, minor;
-	struct guest_end *g = &b->guest;
-
-	int rc = start_guest(g, b->socket, err);
-	rc = rc ? rc : touch_all(g, b->live, &first, err);
-	rc = rc ? rc : evict_all(b, &evict, err);
-	rc = rc ? rc : touch_all(g, b->live, &again, err);
-	rc = rc ? rc : hide_all(b, &hide);
-	rc = rc ? rc : touch_all(g, b->live, &minor, err);
-	if (rc)
-		return rc;
-	json_object_set_new(out, "first_touch_ns", json_real(first));
-	json_object_set_new(out, "evict_ns", json_real(evict));
-	json_object_set_new(out, "swap_in_ns", json_real(again));
-	json_object_set_new(out, "sample_ns", json_real(hide));
-	json_object_set_new(out, "touch_of_sampled_ns", json_real(minor));
-	return 0;
+	for (uint32_t i = 0; i < PAGES; i++)
+		pmap_drop(b->vm->vm->pmap, (ppn_t){i});
 }
 
-static int with_host(json_t *all, const char *name, const char *around, struct err *err)
+static int first_touch(struct bench_host *b, uint32_t around, double *ns, struct err *err)
+{
+	forget_all(b);
+	b->vm->around = around;
+	return touch_all(&b->guest, b->live, ns, err);
+}
+
+static int one_round(struct bench_host *b, bench_figures ns, size_t i, struct err *err)
+{
+	int rc = first_touch(b, 8, &ns[BENCH_AROUND8][i], err);
+
+	rc = rc ? rc : first_touch(b, 16, &ns[BENCH_AROUND16][i], err);
+	rc = rc ? rc : first_touch(b, 1, &ns[BENCH_MISSING][i], err);
+	rc = rc ? rc : evict_all(b, &ns[BENCH_EVICT][i], err);
+	rc = rc ? rc : touch_all(&b->guest, b->live, &ns[BENCH_SWAP_IN][i], err);
+	rc = rc ? rc : hide_all(b, &ns[BENCH_SAMPLE][i]);
+	return rc ? rc : touch_all(&b->guest, b->live, &ns[BENCH_SAMPLED][i], err);
+}
+
+/* Both by turns, so that whatever else the machine does hits both. */
+static int rounds(bool beside, bench_figures calls, bench_figures ours, struct err *err)
 {
 	struct bench_host b = {0};
-	json_t *out = json_object();
-	int rc = open_host(&b, around, err);
+	struct bench_bare *bare = NULL;
+	double warm;
+	int rc = open_host(&b, beside, err);
 
-	rc = rc ? rc : measure(&b, out, err);
+	rc = rc ? rc : bench_bare_open(&bare, err);
+	rc = rc ? rc : start_guest(&b.guest, b.socket, err);
+	rc = rc ? rc : touch_all(&b.guest, b.live, &warm, err);
+	for (size_t i = 0; rc == 0 && i < BENCH_ROUNDS; i++) {
+		rc = bench_bare_round(bare, calls, i, err);
+		rc = rc ? rc : one_round(&b, ours, i, err);
+	}
+	bench_bare_close(bare);
 	end_guest(&b.guest);
 	host_free(b.host);
-	json_object_set_new(all, name, out);
 	return rc;
 }
 
-/* The kernel alone: its first touch of shared memory; writing a page to a file and punching it. */
-static int bare(json_t *all, struct err *err)
-{
-	struct guest_end g = {0};
-	double first, again;
-	uint8_t *view = MAP_FAILED;
-	json_t *out = json_object();
-	int fd = memfd_create("bare", MFD_CLOEXEC), file = os_temp_file("/tmp");
-	const size_t bytes = (size_t)PAGES * PAGE_SIZE;
+/* Telling. */
 
-	int rc = start_guest(&g, NULL, err);
-	rc = rc ? rc : touch_all(&g, NULL, &first, err);
-	rc = rc ? rc : touch_all(&g, NULL, &again, err);
-	end_guest(&g);
-	if (rc == 0 && fd >= 0 && ftruncate(fd, (off_t)bytes) == 0)
-		view = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (rc == 0 && (view == MAP_FAILED || file < 0))
-		rc = err_run(err, errno, "no memory to measure: %s", strerror(errno));
-	if (rc == 0) {
-		memset(view, 1, bytes);
-		uint64_t start = os_mono_ns();
-		for (size_t at = 0; rc == 0 && at < bytes; at += PAGE_SIZE) {
-			rc = os_write_at(&os_io, file, view + at, PAGE_SIZE, at);
-			if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at,
-				      PAGE_SIZE))
-				rc = -errno;
-		}
-		json_object_set_new(out, "first_touch_ns", json_real(first));
-		json_object_set_new(out, "touch_ns", json_real(again));
-		json_object_set_new(out, "write_and_punch_ns",
-				    json_real((double)(os_mono_ns() - start) / PAGES));
-		munmap(view, bytes);
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *ns)
+{
+	qsort(ns, BENCH_ROUNDS, sizeof *ns, by_size);
+	return ns[BENCH_ROUNDS / 2];
+}
+
+/* Budgets in ns a page; 0: none. */
+static const struct {
+	const char *name;
+	int must, aim;
+} rows[BENCH_WHATS] = {
+	[BENCH_MISSING] = {"missing fault", 12000, 0},
+	[BENCH_AROUND8] = {"first touch, fault_around 8", 0, 2000},
+	[BENCH_AROUND16] = {"first touch, fault_around 16", 0, 2000},
+	[BENCH_EVICT] = {"evict, batched", 3000, 2000},
+	[BENCH_SWAP_IN] = {"swap-in", 0, 0},
+	[BENCH_SAMPLE] = {"sample", 0, 0},
+	[BENCH_SAMPLED] = {"touch of sampled", 0, 0},
+};
+
+static void tell(json_t *out, bench_figures bare, bench_figures ours)
+{
+	for (int i = 0; i < BENCH_WHATS; i++) {
+		double calls = median(bare[i]), all = median(ours[i]);
+		json_t *row = json_pack("{s:f, s:f, s:f}", "calls_ns", calls, "ballast_ns", all,
+					"ratio", all / calls);
+		if (rows[i].must)
+			json_object_set_new(row, "must_ns", json_integer(rows[i].must));
+		if (rows[i].aim)
+			json_object_set_new(row, "aim_ns", json_integer(rows[i].aim));
+		json_object_set_new(out, rows[i].name, row);
 	}
-	os_close(fd);
-	os_close(file);
-	json_object_set_new(all, "bare kernel", out);
-	return rc;
+}
+
+static int compare(json_t *all, const char *name, bool beside, struct err *err)
+{
+	bench_figures calls, ours;
+	int rc = rounds(beside, calls, ours, err);
+
+	if (rc)
+		return rc;
+	json_t *out = json_object();
+	tell(out, calls, ours);
+	json_object_set_new(all, name, out);
+	return 0;
 }
 
 /* Beside the guest on one CPU the manager wakes at once; the mask is put back. */
@@ -220,11 +252,10 @@ static int on_one_cpu(json_t *all, struct err *err)
 	cpu_set_t before, one;
 
 	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
+	CPU_SET((unsigned)sched_getcpu(), &one);
 	if (sched_getaffinity(0, sizeof before, &before) || sched_setaffinity(0, sizeof one, &one))
 		return err_run(err, errno, "no CPU of its own: %s", strerror(errno));
-	int rc = with_host(all, "manager and guest on one CPU", "off", err);
-	rc = rc ? rc : with_host(all, "the same, fault_around 8", "8", err);
+	int rc = compare(all, "beside the guest: one CPU", false, err);
 	sched_setaffinity(0, sizeof before, &before);
 	return rc;
 }
@@ -236,8 +267,7 @@ int bench_live(const struct bench_args *args, json_t *out, struct err *err)
 		json_object_set_new(out, "skipped", json_string(err->msg));
 		return 0;
 	}
-	int rc = bare(out, err);
-	rc = rc ? rc : on_one_cpu(out, err);
-	rc = rc ? rc : with_host(out, "wherever the kernel puts them", "off", err);
-	return rc ? rc : with_host(out, "the same there, fault_around 8", "8", err);
+	int rc = on_one_cpu(out, err);
+	rc = rc ? rc : compare(out, "live.beside = yes", true, err);
+	return rc ? rc : compare(out, "live.beside = no", false, err);
 }

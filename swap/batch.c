@@ -115,17 +115,20 @@ static uint32_t room(const struct swap *s, const struct batch *b, uint32_t want)
 	return (uint32_t)most;
 }
 
-/* The victim, and those around it that may go too. */
+/* The victim, which is settled, and those around it that may go too; in their order. */
 static void gather_around(struct swap *s, struct batch *b, mpn_t victim, uint32_t want)
 {
 	const struct frame f = s->host->machine.frame[victim.n];
 	struct pmap *pmap = s->host->vm[f.vm]->pmap;
 	const uint32_t first = f.ppn - f.ppn % s->cluster;
 
-	depart(s, b, pmap, (ppn_t){f.ppn});
 	for (uint32_t i = first; i - first < s->cluster && i < pmap->pages; i++) {
+		const bool still = i < f.ppn; /* the victim is still to come */
 		pte_t e = pmap_peek(pmap, (ppn_t){i});
-		if (may_leave(e) && room(s, b, want) && !swap_settled(s, pte_mpn(e)))
+		if (!may_leave(e) || (i != f.ppn && room(s, b, want) <= still))
+			continue;
+		/* Settled once, the victim may yet have come to be shared with a neighbour. */
+		if (i == f.ppn || !swap_settled(s, pte_mpn(e)))
 			depart(s, b, pmap, (ppn_t){i});
 	}
 }
@@ -150,15 +153,6 @@ static uint32_t gather(struct swap *s, struct batch *b, uint32_t want)
 }
 
 /* Runs. */
-
-static int by_place(const void *a, const void *b)
-{
-	const struct moving *x = a, *y = b;
-	uint64_t i = (uint64_t)x->pmap->vm->id << 32 | x->ppn.n;
-	uint64_t j = (uint64_t)y->pmap->vm->id << 32 | y->ppn.n;
-
-	return i < j ? -1 : i > j;
-}
 
 /* Pages from the i-th on that lie side by side, and are alike in what `alike` asks. */
 static uint32_t run_of(const struct batch *b, uint32_t i,
@@ -193,7 +187,6 @@ static bool both_left(const struct moving *a, const struct moving *b)
 /* A slot for each, neighbours' side by side where that goes; for the last ones maybe none. */
 static void assign(struct swap *s, struct batch *b)
 {
-	qsort(b->page, b->n, sizeof *b->page, by_place);
 	for (uint32_t i = 0; i < b->n; i++) {
 		if (b->page[i].slot == SLOT_NONE)
 			b->page[i].slot = swap_take_slot(s);
