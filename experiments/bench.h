@@ -25,6 +25,7 @@ struct bench {
 	const char *name; /* NULL ends the table */
 	const char *help; /* one line */
 	int (*run)(const struct bench_args *args, json_t *out, struct err *err); /* 0 or -errno */
+	bool apart; /* run when it is named, and not with all others: it takes minutes */
 };
 
 extern const struct bench benches[];
@@ -33,6 +34,7 @@ int bench_replay(const struct bench_args *args, json_t *out, struct err *err);
 int bench_full(const struct bench_args *args, json_t *out, struct err *err);
 int bench_guest(const struct bench_args *args, json_t *out, struct err *err);
 int bench_mmu(const struct bench_args *args, json_t *out, struct err *err);
+int bench_linux(const struct bench_args *args, json_t *out, struct err *err);
 int bench_live(const struct bench_args *args, json_t *out, struct err *err);
 int bench_sharing(const struct bench_args *args, json_t *out, struct err *err);
 
