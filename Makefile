@@ -44,7 +44,7 @@ GUESTS  := $(patsubst live/guest/%.c,$B/guest/%,$(wildcard live/guest/*.c))
 INSIDE  := $(GUESTS:$B/guest/%=$B/guest/static/%)
 MODEL   := $(patsubst tests/model/%.c,$B/tests/model/%,$(wildcard tests/model/*.c))
 
-.PHONY: all build reproduce check check-san check-slurm check-kills check-live lint format fuzz bench install uninstall deb check-deb clean help
+.PHONY: all build reproduce check check-san check-slurm check-kills check-live soak-live lint format fuzz bench install uninstall deb check-deb clean help
 all: build
 build: $B/ballast $B/ballast-agent.so $B/ballast-heap.so $B/ballast-record.so $(GUESTS) $(INSIDE)
 
@@ -81,6 +81,13 @@ check-kills: | deps-build-run-test
 check-live: | deps-build-test-live
 	@$(MAKE) --no-print-directory -j$(JOBS) build live-tests
 	@BUILD=$B tests/run.sh live
+
+## make soak-live    the same under pressure for 5 minutes each: two Linux guests, three processes
+soak-live: | deps-build-test-live
+	@$(MAKE) --no-print-directory -j$(JOBS) build
+	@BUILD=$B LIVE_SECONDS=$(SOAK_SECONDS) tests/live/linux.sh
+	@BUILD=$B LIVE_SECONDS=$(SOAK_SECONDS) tests/live/crash.sh
+SOAK_SECONDS ?= 300
 
 ## make fuzz         every parser under libFuzzer, FUZZ_SECONDS=30 each, FUZZ_SEED=1 (0: any)
 FUZZ_SECONDS ?= 30

@@ -2,7 +2,8 @@
 # The manager is killed twenty times at random moments, while it evicts, shares
 # and samples. Each time another takes its guests over: every count is right,
 # the pool has as many pages of memory as there are frames in use, and the
-# guests, which check each of their pages, never see a wrong byte.
+# guests, which check each of their pages, never see a wrong byte. LIVE_SECONDS
+# spreads the kills over so long.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 ballast=${BUILD:-build}/ballast
@@ -25,6 +26,15 @@ field() {
 	"$ballast" host status --json | awk -v name="\"$1\":" '$1 == name { print $2 + 0; exit }'
 }
 
+# Statistics begin anew with each manager: they are added up before it is killed.
+declare -A total
+add_up() {
+	for what in swap_outs swap_ins share_merged live_events; do
+		total[$what]=$((${total[$what]:-0} + $("$ballast" vm list -a --json |
+			awk -v name="\"$what\":" '$1 == name { n += $2 } END { print n + 0 }')))
+	done
+}
+
 "$ballast" host start -s host.memory=48mb -s share.scan=random -s share.rate_vm=20k \
 	-s share.rate_total=0 -s sample.sampler=esx -s sample.period=500ms \
 	-s host.thresholds=esx -s tax.period=1s \
@@ -34,13 +44,14 @@ field() {
 	exit 1
 }
 for guest in a b; do
-	"$ballast" vm start $guest -m 40mb --shares 3000 "$verify" - 600 2 $RANDOM >"$work/out" 2>&1 ||
+	"$ballast" vm start $guest -m 40mb --shares 3000 "$verify" - 3600 2 $RANDOM >"$work/out" 2>&1 ||
 		fail "$(cat "$work/out")"
 done
-"$ballast" vm start c -m 16mb --group alone "$verify" - 600 1 3 >"$work/out" 2>&1 ||
+"$ballast" vm start c -m 16mb --group alone "$verify" - 3600 1 3 >"$work/out" 2>&1 ||
 	fail "$(cat "$work/out")"
 for kill in $(seq "$kills"); do
-	sleep "0.$((RANDOM % 900 + 100))"
+	sleep "$((RANDOM % (2 * ${LIVE_SECONDS:-0} / kills + 1))).$((RANDOM % 900 + 100))"
+	add_up
 	kill -9 "$(field pid)"
 	sleep 0.2
 	"$ballast" host check >"$work/out" 2>&1 || fail "after kill $kill: $(cat "$work/out")"
@@ -49,6 +60,10 @@ for kill in $(seq "$kills"); do
 	[ $bad = 0 ] || break
 done
 sleep 1
+add_up
+for what in "${!total[@]}"; do
+	echo "$what ${total[$what]}"
+done
 "$ballast" vm list
 [ "$("$ballast" vm list --json | grep -c '"shares": 3000,\?$')" = 2 ] || fail "shares were forgotten"
 for guest in a b c; do

@@ -10,6 +10,8 @@ export BALLAST_SOCKET=$work/host.sock
 trap '"$ballast" host stop >/dev/null 2>&1; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 seconds=${LIVE_SECONDS:-40}
+RANDOM=${BALLAST_SEED:-7}
+kills=0
 bad=0
 
 fail() {
@@ -47,6 +49,7 @@ add_up() {
 kill_manager() {
 	add_up
 	kill -9 "$("$ballast" host status --json | awk '$1 == "\"pid\":" { print $2 + 0; exit }')"
+	kills=$((kills + 1))
 	sleep 0.3
 }
 
@@ -54,7 +57,7 @@ for i in $(seq $((seconds + 120))); do
 	sleep 1
 	[ $((i % 5)) != 0 ] || "$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
 	[ "$i" = $((seconds / 2)) ] && "$ballast" vm list
-	[ $((i % 10)) = 9 ] && kill_manager
+	[ $((i % 10)) = 9 ] && sleep "0.$((RANDOM % 900 + 100))" && kill_manager
 	[ "$("$ballast" vm list | wc -l)" = 1 ] && break
 done
 for guest in a b; do
@@ -62,6 +65,7 @@ for guest in a b; do
 	grep -a -q 'bad 0' "$BALLAST_SOCKET.$guest.log" || fail "guest $guest: $(tail -n 5 "$BALLAST_SOCKET.$guest.log")"
 done
 add_up
+echo "$kills kills"
 for what in "${!total[@]}"; do
 	echo "$what ${total[$what]}"
 	[ "${total[$what]}" -gt 100 ] || fail "only ${total[$what]} $what"
