@@ -24,7 +24,7 @@ CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DBALLAST_VERSION='"$(VERSI
 CFLAGS  ?= -O2 -g
 CFLAGS  += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wno-missing-field-initializers -fno-strict-aliasing -ffp-contract=off
-LDLIBS  := -lconfuse -ljansson -lsqlite3 -lxxhash -lzstd -llz4 -lncurses -lm
+LDLIBS  := -lconfuse -ljansson -lsqlite3 -lxxhash -lzstd -llz4 -luring -lncurses -lm
 ifdef SAN
 CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SAN)

@@ -4,6 +4,7 @@
 #include "experiments/bench.h"
 
 #include "core/os.h"
+#include "core/ring.h"
 #include "experiments/datadir.h"
 #include "live/live.h"
 #include "live/pool.h"
@@ -26,6 +27,11 @@
 struct guest_end {
 	pid_t pid;
 	int to, from; /* its input and output */
+};
+
+/* What the host is told. */
+struct how {
+	bool beside, async; /* live.beside, live.swap_io = uring */
 };
 
 struct bench_host {
@@ -98,7 +104,7 @@ static int touch_all(struct guest_end *g, struct live *live, double *ns, struct 
 	return err_run(err, EIO, "the guest to measure did not answer");
 }
 
-static int open_host(struct bench_host *b, bool beside, struct err *err)
+static int open_host(struct bench_host *b, struct how how, struct err *err)
 {
 	struct host_opts host = {0};
 	struct cost_opts cost = {0};
@@ -112,12 +118,14 @@ static int open_host(struct bench_host *b, bool beside, struct err *err)
 		return err_run(err, ENOMEM, "no memory for a host");
 	host.frames = 2 * PAGES;
 	host.backing = &backing_live.policy;
-	live.beside = beside;
+	live.beside = how.beside;
 	snprintf(b->socket, sizeof b->socket, "/tmp/ballast-bench.%d", (int)getpid());
 	int rc = host_new(&host, &cost, &b->host, err);
 	if (rc == 0 && pmap_part_new(b->host, &pmaps))
 		rc = err_run(err, ENOMEM, "no memory for a host");
 	rc = rc ? rc : swap_open(b->host, pmaps, &swap, 2 * PAGES, &os_io, &area, err);
+	if (rc == 0 && how.async && swap_async(area))
+		rc = err_run(err, ENOSYS, "this kernel has no io_uring for us");
 	rc = rc ? rc : live_open(b->host, pmaps, &live, b->socket, NULL, 2 * PAGES, &b->live, err);
 	return rc ? rc : live_add(b->live, "bench", NULL, PAGES, &b->vm, err);
 }
@@ -170,12 +178,12 @@ static int one_round(struct bench_host *b, bench_figures ns, size_t i, struct er
 }
 
 /* Both by turns, so that whatever else the machine does hits both. */
-static int rounds(bool beside, bench_figures calls, bench_figures ours, struct err *err)
+static int rounds(struct how how, bench_figures calls, bench_figures ours, struct err *err)
 {
 	struct bench_host b = {0};
 	struct bench_bare *bare = NULL;
 	double warm;
-	int rc = open_host(&b, beside, err);
+	int rc = open_host(&b, how, err);
 
 	rc = rc ? rc : bench_bare_open(&bare, err);
 	rc = rc ? rc : start_guest(&b.guest, b.socket, err);
@@ -233,10 +241,10 @@ static void tell(json_t *out, bench_figures bare, bench_figures ours)
 	}
 }
 
-static int compare(json_t *all, const char *name, bool beside, struct err *err)
+static int compare(json_t *all, const char *name, struct how how, struct err *err)
 {
 	bench_figures calls, ours;
-	int rc = rounds(beside, calls, ours, err);
+	int rc = rounds(how, calls, ours, err);
 
 	if (rc)
 		return rc;
@@ -255,9 +263,19 @@ static int on_one_cpu(json_t *all, struct err *err)
 	CPU_SET((unsigned)sched_getcpu(), &one);
 	if (sched_getaffinity(0, sizeof before, &before) || sched_setaffinity(0, sizeof one, &one))
 		return err_run(err, errno, "no CPU of its own: %s", strerror(errno));
-	int rc = compare(all, "beside the guest: one CPU", false, err);
+	int rc = compare(all, "beside the guest: one CPU", (struct how){0}, err);
 	sched_setaffinity(0, sizeof before, &before);
 	return rc;
+}
+
+static bool has_ring(void)
+{
+	struct ring *ring;
+
+	if (ring_open(&ring))
+		return false;
+	ring_close(ring);
+	return true;
 }
 
 int bench_live(const struct bench_args *args, json_t *out, struct err *err)
@@ -268,6 +286,9 @@ int bench_live(const struct bench_args *args, json_t *out, struct err *err)
 		return 0;
 	}
 	int rc = on_one_cpu(out, err);
-	rc = rc ? rc : compare(out, "live.beside = yes", true, err);
-	return rc ? rc : compare(out, "live.beside = no", false, err);
+	rc = rc ? rc : compare(out, "live.beside = yes", (struct how){.beside = true}, err);
+	rc = rc ? rc : compare(out, "live.beside = no", (struct how){0}, err);
+	return rc || !has_ring() ? rc
+				 : compare(out, "live.swap_io = uring",
+					   (struct how){.beside = true, .async = true}, err);
 }

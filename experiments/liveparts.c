@@ -128,6 +128,22 @@ static int open_all(const struct job *job, const char *agents, struct kept *kept
 			      (uint32_t)p->slots, &p->live, err);
 }
 
+/* How the swap file is written. */
+static int choose_io(const struct job *job, struct swap *swap, struct err *err)
+{
+	const struct live_opts *opts = job_section(job, &live_section);
+
+	if (strcmp(opts->swap_io->name, "sync") == 0)
+		return 0;
+	int rc = swap_async(swap);
+	if (rc == 0 || strcmp(opts->swap_io->name, "auto") == 0)
+		return 0;
+	return err_run(
+		err, -rc,
+		"%s: this kernel has no io_uring for us: %s; take live.swap_io = auto or sync",
+		job_where(job, opts, "swap_io"), strerror(-rc));
+}
+
 int liveparts_open(struct job *job, const char *agents, struct kept *kept, struct liveparts *p,
 		   struct err *err)
 {
@@ -157,7 +173,7 @@ int liveparts_open(struct job *job, const char *agents, struct kept *kept, struc
 		return 0;
 	swap_keep(p->swap, kept && kept->lives ? kept->fd[KEPT_SWAP] : -1, live_sums(p->live));
 	kept_put(kept, KEPT_SWAP, swap_fd(p->swap));
-	return 0;
+	return choose_io(job, p->swap, err);
 }
 
 /* Tells every guest to end; returns how many there are. */

@@ -24,6 +24,14 @@ static const struct policy around[] = {
 const struct policy *const arounds[] = {&around[0], &around[1], &around[2], &around[3],
 					&around[4], &around[5], &around[6], NULL};
 
+static const struct policy swap_io[] = {
+	{"auto", "by io_uring where the kernel has it for us"},
+	{"uring", "by io_uring, or not at all"},
+	{"sync", "one write after another"},
+};
+
+const struct policy *const swap_ios[] = {&swap_io[0], &swap_io[1], &swap_io[2], NULL};
+
 #define LIVE(field) offsetof(struct live_opts, field)
 
 static const struct opt live_options[] = {
@@ -31,6 +39,8 @@ static const struct opt live_options[] = {
 	 "pages of its aligned neighbourhood that a first touch maps, where memory is not short"},
 	{"beside", OPT_BOOL, LIVE(beside), "yes", 0, 0, NULL,
 	 "the thread that serves a guest runs on the CPU where the guest waits for it"},
+	{"swap_io", OPT_CHOICE, LIVE(swap_io), "auto", 0, 0, swap_ios,
+	 "how pages that are evicted are written to the swap file"},
 	{"orphan", OPT_TIME, LIVE(orphan), "30s", 0, 1e13, NULL,
 	 "how long guests wait for a host that has died, before they are ended; whole seconds"},
 	{"time", OPT_TIME, LIVE(time), "0", 0, 1e16, NULL,

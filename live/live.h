@@ -29,12 +29,14 @@
 /* live { } of a job file. */
 struct live_opts {
 	const struct policy *fault_around; /* of arounds[]: pages mapped at a first touch */
+	const struct policy *swap_io;	   /* of swap_ios[] */
 	bool beside;			   /* a guest's thread follows it from CPU to CPU */
 	uint64_t orphan;		   /* ns that a guest waits for a manager that is gone */
 	uint64_t time; /* ns after which whoever runs the host ends it; 0: never */
 };
 
-extern const struct policy *const arounds[]; /* off, 2, 4, ... 64 */
+extern const struct policy *const swap_ios[]; /* auto, uring, sync */
+extern const struct policy *const arounds[];  /* off, 2, 4, ... 64 */
 
 extern const struct opt_section live_section;
 

@@ -177,14 +177,16 @@ static int store_id(struct area *area, uint32_t slot, uint64_t id, struct err *e
 	return 0;
 }
 
-int area_store_bytes(const struct area *area, uint32_t slot, uint32_t n, const uint8_t *bytes)
+int area_write(const struct area *area, uint32_t slot, uint32_t n, const uint8_t *bytes)
 {
-	int rc = os_write_at(area->io, area->fd, bytes, (size_t)n * PAGE_SIZE,
-			     (uint64_t)slot * PAGE_SIZE);
+	return os_write_at(area->io, area->fd, bytes, (size_t)n * PAGE_SIZE,
+			   (uint64_t)slot * PAGE_SIZE);
+}
 
-	for (uint32_t i = 0; rc == 0 && i < n; i++)
+void area_seal(const struct area *area, uint32_t slot, uint32_t n, const uint8_t *bytes)
+{
+	for (uint32_t i = 0; i < n; i++)
 		area->sum[slot + i] = XXH64(bytes + (size_t)i * PAGE_SIZE, PAGE_SIZE, slot + i);
-	return rc;
 }
 
 int area_store(struct area *area, uint32_t slot, const struct machine *m, mpn_t mpn,

@@ -1,5 +1,8 @@
 #include "swap/private.h"
 
+#include "core/ring.h"
+
+#include <errno.h>
 #include <stdlib.h>
 
 #define CLUSTER_LIVE 16 /* pages: where most of what a call costs is shared out */
@@ -21,7 +24,8 @@ struct batch {
 	uint64_t free;		       /* frames, when it was begun */
 	uint32_t n;
 	struct moving page[SWAP_BATCH];
-	uint8_t *bytes; /* SWAP_BATCH pages, where the backing has runs */
+	uint8_t *bytes;	   /* SWAP_BATCH pages, where the backing has runs */
+	struct ring *ring; /* NULL: pages are written one run after another */
 };
 
 bool batch_open(struct swap *s)
@@ -47,8 +51,20 @@ void batch_close(struct swap *s)
 	for (size_t i = 0; i < ARRAY_LEN(s->batch); i++) {
 		if (s->batch[i] && s->batch[i]->bytes)
 			os_unmap(s->batch[i]->bytes, (size_t)SWAP_BATCH * PAGE_SIZE);
+		if (s->batch[i])
+			ring_close(s->batch[i]->ring);
 		free(s->batch[i]);
 	}
+}
+
+int batch_async(struct swap *s)
+{
+	int rc = s->area.fd < 0 || s->area.io != &os_io ? -EOPNOTSUPP : 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(s->batch); i++)
+		rc = s->batch[i] && s->batch[i]->bytes ? ring_open(&s->batch[i]->ring)
+						       : -EOPNOTSUPP;
+	return rc;
 }
 
 /* Who goes. */
@@ -167,6 +183,11 @@ static uint32_t run_of(const struct batch *b, uint32_t i,
 	return n;
 }
 
+static uint8_t *bytes_of(const struct batch *b, uint32_t i)
+{
+	return b->bytes + (size_t)i * PAGE_SIZE;
+}
+
 static bool any(const struct moving *a, const struct moving *b)
 {
 	(void)a;
@@ -204,33 +225,67 @@ static void freeze(struct machine *m, struct batch *b)
 			m->backing->runs->place(m, b->page[i].pmap->vm->id, b->page[i].ppn);
 }
 
-/*
- * Reads and writes what is to be written, while others may be in the host: of
- * that nothing is looked at here. What fails is tried again by itself.
- */
-static void move_bytes(const struct swap *s, struct batch *b)
+/* Reads what is to be written; what cannot be read is tried again by itself. */
+static void read_bytes(const struct machine *m, struct batch *b)
 {
-	const struct machine *m = &s->host->machine;
-
 	for (uint32_t i = 0, n; i < b->n; i += n) {
 		n = run_of(b, i, both_written);
 		struct moving *p = &b->page[i];
-		p->written =
-			p->write && m->backing->runs->read(m, p->place, n,
-							   b->bytes + (size_t)i * PAGE_SIZE) == 0;
-		for (uint32_t k = 1; k < n; k++)
-			p[k].written = p->written;
-	}
-	for (uint32_t i = 0, n; i < b->n; i += n) {
-		struct moving *p = &b->page[i];
-		for (n = 1; i + n < b->n && p[n].written == p->written && p[n].slot == p->slot + n;)
-			n++;
-		bool ok = p->written && p->slot != SLOT_NONE &&
-			  area_store_bytes(&s->area, p->slot, n,
-					   b->bytes + (size_t)i * PAGE_SIZE) == 0;
+		const bool ok =
+			p->write && m->backing->runs->read(m, p->place, n, bytes_of(b, i)) == 0;
 		for (uint32_t k = 0; k < n; k++)
 			p[k].written = ok;
 	}
+}
+
+/* Pages from the i-th on that were read and go to slots side by side; 0: this one was not. */
+static uint32_t slots_from(const struct batch *b, uint32_t i)
+{
+	const struct moving *p = &b->page[i];
+	uint32_t n = p->written && p->slot != SLOT_NONE;
+
+	while (n && i + n < b->n && p[n].written && p[n].slot == p->slot + n)
+		n++;
+	return n;
+}
+
+/* Writes them, by the ring if there is one. Those of a write that failed are not written. */
+static void write_bytes(const struct area *area, struct batch *b)
+{
+	struct ring_write write[SWAP_BATCH];
+	uint32_t first[SWAP_BATCH], writes = 0;
+
+	for (uint32_t i = 0, n; i < b->n; i += n + !n) {
+		n = slots_from(b, i);
+		if (n == 0)
+			continue;
+		first[writes] = i;
+		write[writes++] = (struct ring_write){bytes_of(b, i), n * PAGE_SIZE,
+						      (uint64_t)b->page[i].slot * PAGE_SIZE, 0};
+	}
+	const bool away = b->ring && writes && ring_begin(b->ring, area->fd, write, writes) == 0;
+	for (uint32_t k = 0; k < writes; k++) {
+		const uint32_t i = first[k], n = write[k].n / PAGE_SIZE;
+		area_seal(area, b->page[i].slot, n, bytes_of(b, i));
+		if (!away)
+			write[k].rc = area_write(area, b->page[i].slot, n, bytes_of(b, i));
+	}
+	if (away)
+		ring_wait(b->ring);
+	for (uint32_t k = 0; k < writes; k++) {
+		for (uint32_t i = first[k]; i < first[k] + write[k].n / PAGE_SIZE; i++)
+			b->page[i].written = write[k].rc == 0;
+	}
+}
+
+/*
+ * Moves what is to be written, while others may be in the host: of that nothing
+ * is looked at here. What fails is tried again by itself.
+ */
+static void move_bytes(const struct swap *s, struct batch *b)
+{
+	read_bytes(&s->host->machine, b);
+	write_bytes(&s->area, b);
 }
 
 /* Leaving. */

@@ -83,9 +83,12 @@ bool area_claim(struct area *area, uint32_t slot);
 void area_put(struct area *area, uint32_t slot);
 bool area_taken(const struct area *area, uint32_t slot);
 
-/* n pages' bytes into neighbouring slots, which nobody else uses. 0 or -errno. */
-MUST_CHECK int area_store_bytes(const struct area *area, uint32_t slot, uint32_t n,
-				const uint8_t *bytes);
+/*
+ * n pages' bytes into neighbouring slots, which nobody else uses: written, 0 or
+ * -errno; and checksummed, in either order.
+ */
+MUST_CHECK int area_write(const struct area *area, uint32_t slot, uint32_t n, const uint8_t *bytes);
+void area_seal(const struct area *area, uint32_t slot, uint32_t n, const uint8_t *bytes);
 
 /* Moves a frame's page into a slot and back. 0, or -errno with a message. */
 MUST_CHECK int area_store(struct area *area, uint32_t slot, const struct machine *m, mpn_t mpn,
@@ -169,6 +172,7 @@ MUST_CHECK int swap_store(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, st
  * (struct breather). A page that cannot be written stays.
  */
 bool batch_open(struct swap *s);
+MUST_CHECK int batch_async(struct swap *s); /* as swap_async() */
 void batch_close(struct swap *s);
 
 /* As reclaimer.reclaim; *failed: some page could not be written, and err says why. */

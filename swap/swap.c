@@ -537,6 +537,11 @@ int swap_peek(const struct swap *s, uint32_t slot, uint8_t *page, struct err *er
 	return area_peek(&s->area, slot, page, err);
 }
 
+int swap_async(struct swap *s)
+{
+	return batch_async(s);
+}
+
 int swap_fd(const struct swap *s)
 {
 	return s->area.fd;

@@ -58,6 +58,12 @@ void swap_keep(struct swap *swap, int fd, uint64_t *sums);
 /* Reads the page in a slot, where pages have bytes, without a change to anything. 0 or -errno. */
 MUST_CHECK int swap_peek(const struct swap *swap, uint32_t slot, uint8_t *page, struct err *err);
 
+/*
+ * Has pages that leave in batches written by io_uring, while they are being
+ * checksummed. 0, or -errno where the kernel has none for us: then as before.
+ */
+MUST_CHECK int swap_async(struct swap *swap);
+
 /* The file's descriptor, for tests that damage it; -1 with backing ids. */
 int swap_fd(const struct swap *swap);
 
