@@ -203,7 +203,9 @@ static void print_loaded(const json_t *loaded)
 	}
 	printf("loaded, version %s:", text(loaded, "version"));
 	json_object_foreach(json_object_get(loaded, "parameters"), name, value)
+	{
 		printf(" %s=%s", name, json_string_value(value));
+	}
 	putchar('\n');
 	json_array_foreach(json_object_get(loaded, "devices"), i, device)
 	{

@@ -136,7 +136,7 @@ static void event(void *ctx, const char *name, const json_t *message)
 
 	if (!strcmp(name, "SUSPEND"))
 		rig_qmp(s->rig, "{\"execute\": \"system_wakeup\"}");
-	if (strcmp(name, "error"))
+	if (strcmp(name, "error") != 0)
 		return;
 	printf("  QEMU: ");
 	json_dumpf(message, stdout, JSON_COMPACT);
