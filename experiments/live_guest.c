@@ -67,6 +67,8 @@ static int open_balloon(struct live_guest *g, struct balloon *balloon, struct er
 		qemu_hole(g->proc.linux_guest ? g->proc.memory : 0, &first, &pages);
 		channel_hole(g->live, first, pages);
 	}
+	if (rc == 0 && opts->balloon_size)
+		channel_ask(g->live, (uint32_t)(opts->balloon_size >> PAGE_SHIFT));
 	return rc;
 }
 

@@ -51,6 +51,8 @@ static const struct opt vm_options[] = {
 	 "instead of a trace: a live guest of this kind"},
 	{"start", OPT_TIME, VM(start), "0", 0, 0, NULL,
 	 "for a live guest: when it is started; until then it is not there"},
+	{"balloon_size", OPT_BYTES, VM(balloon_size), "0", 0, 0x1p43, NULL,
+	 "for a live guest: its balloon is to be as large as this, whatever the policy; 0: by it"},
 	{"program", OPT_STRING, VM(program), NULL, 0, 0, NULL,
 	 "for live = process: the command; a name without a '/' is one of our guest programs, or "
 	 "in "

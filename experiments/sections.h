@@ -31,7 +31,8 @@ struct vm_opts {
 	char *program;		    /* of a process: words */
 	char *run, *kernel, *initrd, *disk, *append;
 	int64_t smp;
-	uint64_t start; /* ns */
+	uint64_t start;	       /* ns */
+	uint64_t balloon_size; /* bytes; 0: by the policy */
 };
 
 /* run { } */

@@ -38,7 +38,7 @@ static const char *const for_traces[] = {"trace",	"format",      "trace_vm",	"ge
 static const char *const for_linux[] = {"run",	  "smp",    "accel", "kernel",
 					"initrd", "append", "disk"};
 static const char *const for_processes[] = {"program"};
-static const char *const for_both[] = {"start"};
+static const char *const for_both[] = {"start", "balloon_size"};
 
 static int check_keys(const struct job *job, size_t i, const char *const *keys, size_t n,
 		      struct err *err)
