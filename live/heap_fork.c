@@ -23,7 +23,7 @@
 typedef void handler(void);
 
 int __real_pthread_atfork(handler *prepare, handler *parent, handler *child);
-int __wrap_pthread_atfork(handler *prepare, handler *parent, handler *child);
+int __wrap_pthread_atfork(handler *before, handler *in_parent, handler *in_child);
 
 static struct {
 	handler *prepare, *parent, *child; /* jemalloc's */

@@ -60,16 +60,23 @@ benchmark() {
 		tr -d '"' | awk -F, -v who="$2" 'NR > 1 { printf "  %s: %s %.0f requests/s, p99 %s ms\n", who, $1, $2, $7 }'
 }
 
-options=(--port 0 --save '' --appendonly no --enable-debug-command yes --dir "$work" --loglevel warning)
+cat >"$work/redis.conf" <<CONF
+port 0
+save ""
+appendonly no
+enable-debug-command yes
+loglevel warning
+dir $work
+CONF
 "$ballast" host start -s host.memory=$((keys / 800))mb -s host.reclaimers=balloon,swap -s share.scan=random \
 	-s share.rate_vm=4k -s share.rate_total=0 -s sample.sampler=esx >"$work/out" 2>"$work/err" || {
 	grep -q userfaultfd "$work/err" && echo "skipped: $(cat "$work/err")" && exit 77
 	cat "$work/err"
 	exit 1
 }
-"$ballast" vm start store -m $((keys / 250))mb redis-server "${options[@]}" \
+"$ballast" vm start store -m $((keys / 250))mb redis-server "$work/redis.conf" \
 	--unixsocket "$work/guest.sock" >"$work/out" 2>&1 || fail "$(cat "$work/out")"
-redis-server "${options[@]}" --unixsocket "$work/plain.sock" >"$work/plain.log" 2>&1 &
+redis-server "$work/redis.conf" --unixsocket "$work/plain.sock" >"$work/plain.log" 2>&1 &
 plain=$!
 till guest.sock server redis_version
 till plain.sock server redis_version
@@ -87,7 +94,7 @@ till guest.sock persistence rdb_bgsave_in_progress:0
 till guest.sock persistence rdb_last_bgsave_status:ok
 cp "$work/dump.rdb" "$work/copy.rdb" || fail "no dump"
 kill $plain && wait $plain
-redis-server "${options[@]}" --unixsocket "$work/plain.sock" --dbfilename copy.rdb >"$work/plain.log" 2>&1 &
+redis-server "$work/redis.conf" --unixsocket "$work/plain.sock" --dbfilename copy.rdb >"$work/plain.log" 2>&1 &
 plain=$!
 till plain.sock persistence loading:0
 [ "$(ask plain.sock debug digest)" = "$before" ] || fail "the dump is not what was there"
