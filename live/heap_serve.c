@@ -306,6 +306,7 @@ void heap_serve_start(void)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (pthread_create(&id, NULL, thread, NULL))
 		agent_give_up("no thread for the heap", "");
+	pthread_setname_np(id, "ballast-agent"); /* it is no part of the guest: live/steal.h */
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_mutex_lock(&serve.lock);
 	while (!serve.up)
