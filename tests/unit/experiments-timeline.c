@@ -220,8 +220,45 @@ static void a_failure_stops_the_run(void)
 	close_scene(&s);
 }
 
+static void remove_later(void *ctx, size_t i, const char *reason)
+{
+	struct scene *s = ctx;
+
+	host_event_now(s->t.host, s->vm[i], "removed", "asked %s", reason);
+}
+
+/* As of live guests: by a clock of its own, and whoever drives the VM takes it away. */
+static void another_clock_and_way_to_go(void)
+{
+	static struct scene s;
+	struct clock real;
+	struct err err;
+
+	clock_init(&real);
+	CU_ASSERT_EQUAL_FATAL(open_scene(&s,
+					 "host { thresholds = esx }\n"
+					 "vm a { overhead = 0 }\nat 2s { remove = a }",
+					 &err),
+			      0);
+	test_host_new(&s.t, (struct test_shape){.frames = 1000, .thresholds = "esx"});
+	s.t.host->on_event = note;
+	s.t.host->event_ctx = &s;
+	CU_ASSERT_EQUAL(add(&s, 0, &s.vm[0], &err), 0);
+	CU_ASSERT_EQUAL(
+		timeline_start(s.timeline, s.t.host, &real, s.vm, add, remove_later, &s, &err), 0);
+	clock_run_until(&s.t.host->clock, 3 * SECOND);
+	clock_run_until(&real, SECOND);
+	CU_ASSERT_STRING_EQUAL(s.told, "");
+	clock_run_until(&real, 2 * SECOND);
+	CU_ASSERT_STRING_EQUAL(s.told, "3 a removed asked at 2s\n");
+	CU_ASSERT_EQUAL(s.vm[0]->state, VM_RUNNING);
+	close_scene(&s);
+	clock_free(&real);
+}
+
 TESTS("experiments/timeline", {"things happen in order", things_happen_in_order},
       {"sets of a moment are checked together", sets_of_a_moment_are_checked_together},
       {"room is that of the moment", room_is_that_of_the_moment},
       {"without states all are let in", without_states_all_are_let_in},
-      {"a failure stops the run", a_failure_stops_the_run})
+      {"a failure stops the run", a_failure_stops_the_run},
+      {"another clock, and way to go", another_clock_and_way_to_go})
