@@ -136,7 +136,7 @@ static void tell_numbers(const struct fig7 *f, json_t *told)
 										       "vm2_used"};
 
 	tell(told, "live: mean MB              idle guest        busy guest");
-	tell(told, "                            ours   paper        ours   paper    ");
+	tell(told, "                            ours   paper        ours   paper");
 	tell_row(f, told, "held, no tax", IDLE, BUSY, held, false);
 	tell_row(f, told, "used, no tax", IDLE_USED, BUSY_USED, used, false);
 	tell_row(f, told, "held, tax of 75 %", IDLE, BUSY, held, true);
@@ -151,6 +151,20 @@ static void tell_numbers(const struct fig7 *f, json_t *told)
 	     able_rate(f, AFTER_S, ROWS));
 }
 
+/* Idle pages cost four times as much at 75 %. */
+static double charged(const struct fig7 *f, enum column held, enum column used)
+{
+	return after(f, used) + 4 * (after(f, held) - after(f, used));
+}
+
+static void explain(const struct fig7 *f, json_t *told)
+{
+	expect_explain(told,
+		       "by sampling the file server uses %.0f %% of what it holds, and the paper's "
+		       "dbench 83 %%: its own idle memory is taxed, too, so less comes to it",
+		       100 * after(f, BUSY_USED) / after(f, BUSY));
+}
+
 static void expect_all(const struct fig7 *f, json_t *told)
 {
 	double gain = 100 * (able_rate(f, AFTER_S, ROWS) / able_rate(f, BEFORE_S, CHANGE_S) - 1);
@@ -159,10 +173,15 @@ static void expect_all(const struct fig7 *f, json_t *told)
 		    "live: the idle guest's memory without a tax, MB");
 	expect_near(told, SOURCE, 179, 0.1 * 179, before(f, BUSY),
 		    "live: the busy guest's memory without a tax, MB");
-	expect_near(told, SOURCE "; what Linux uses is its own", 101, 0.3 * 101, after(f, IDLE),
+	expect_near(told, SOURCE, 101, 0.1 * 101, after(f, IDLE),
 		    "live: the idle guest's memory with a tax of 75 %%, MB");
-	expect_near(told, SOURCE "; what Linux uses is its own", 243, 0.1 * 243, after(f, BUSY),
+	explain(f, told);
+	expect_near(told, SOURCE, 243, 0.1 * 243, after(f, BUSY),
 		    "live: the busy guest's memory with a tax of 75 %%, MB");
+	explain(f, told);
+	expect_near(told, "equal shares, equal charges: Waldspurger 2002, section 5.2", 0, 10,
+		    100 * (charged(f, BUSY, BUSY_USED) / charged(f, IDLE, IDLE_USED) - 1),
+		    "live: what the busy guest is charged at 75 %%, against the idle one, %% more");
 	const struct expectation e = {
 		.quantity = "live: gain of the file server's throughput, %",
 		.when = "by the tax",
