@@ -223,6 +223,10 @@ static void bye(struct balloon_vm *v)
 static void bad_message(struct balloon_vm *v)
 {
 	v->stats.bad_messages++;
+	if (v->state == DRIVER_DISTRUSTED) { /* it is not heard, nor told so again */
+		stream_lose(&v->stream);
+		return;
+	}
 	driver_reset(v, BALLOON_BAD_MSG);
 	trust_offended(v, 1);
 }

@@ -13,7 +13,7 @@
 
 #define SECOND	   UINT64_C(1000000000)
 #define SOON	   (SECOND / 50) /* for what a driver has sent beyond its measure */
-#define BELLS_MOST 4000		 /* in a second */
+#define BELLS_MOST 1000		 /* in a second */
 
 struct channel {
 	struct live_vm *v;

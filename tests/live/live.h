@@ -10,6 +10,7 @@
 
 #include "test.h"
 
+#include "balloon/balloon.h"
 #include "core/os.h"
 #include "live/private.h"
 #include "sharing/sharing.h"
@@ -28,6 +29,7 @@ struct live_shape {
 	int64_t rate;	  /* pages/s of each VM */
 	int64_t around;
 	const struct os_io *io;
+	const struct balloon_opts *balloon; /* NULL: none */
 };
 
 #define LIVE_GUESTS 8
@@ -37,6 +39,7 @@ struct live_test {
 	struct pmap_part *pmaps;
 	struct sharing *sharing;
 	struct swap *swap;
+	struct balloon *balloon;
 	struct live *live;
 	char socket[64];
 	struct {
@@ -92,10 +95,44 @@ static inline void live_test_open(struct live_test *t, struct live_shape s)
 	live_need(host_new(&host, &cost, &t->host, &err), &err);
 	live_need(pmap_part_new(t->host, &t->pmaps), &err);
 	live_need(sharing_open(t->host, t->pmaps, &share, &t->sharing, &err), &err);
+	if (s.balloon)
+		live_need(balloon_open(t->host, t->pmaps, s.balloon, &t->balloon, &err), &err);
 	live_need(swap_open(t->host, t->pmaps, &swap, s.slots ? s.slots : 1 << 20,
 			    s.io ? s.io : &os_io, &t->swap, &err),
 		  &err);
 	live_need(live_open(t->host, t->pmaps, &live, t->socket, NULL, 1, &t->live, &err), &err);
+	live_balloon(t->live, t->balloon);
+}
+
+/* A VM's process, under the agent: argv[1] is the file of its memory, put in here. */
+static inline void live_spawn(struct live_test *t, const struct live_vm *v, const char *program,
+			      const char *argv[], const char *role)
+{
+	char agent[200];
+	char *file = t->guest[t->guests].file;
+	int out[2], fd = memfd_create("guest memory", 0);
+
+	if (t->guests == LIVE_GUESTS || fd < 0 || ftruncate(fd, (off_t)v->vm->pages * PAGE_SIZE) ||
+	    pipe2(out, O_CLOEXEC))
+		abort();
+	snprintf(file, sizeof t->guest[0].file, "/proc/self/fd/%d", fd);
+	snprintf(agent, sizeof agent, "%s/ballast-agent.so", live_build());
+	argv[1] = file;
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(out[1], 1);
+		setenv("LD_PRELOAD", agent, 1);
+		setenv("BALLAST_RAM", file, 1);
+		setenv("BALLAST_VM", v->vm->name, 1);
+		setenv("BALLAST_AGENT_SOCKET", t->socket, 1);
+		setenv("ROLE", role, 1);
+		execv(program, (char *const *)argv);
+		_exit(127);
+	}
+	close(out[1]);
+	close(fd);
+	t->guest[t->guests].pid = pid;
+	t->guest[t->guests++].out = out[0];
 }
 
 /* A VM and a verifier in it. */
@@ -103,38 +140,18 @@ static inline struct live_vm *live_verifier(struct live_test *t, const char *nam
 					    uint32_t used, unsigned seconds, unsigned threads,
 					    unsigned seed)
 {
-	char agent[200], program[200], number[4][24];
-	const char *file = t->guest[t->guests].file;
-	int out[2], fd = memfd_create("guest memory", 0);
+	char program[200], number[4][24];
 	struct live_vm *v;
 	struct err err;
 
 	live_need(live_add(t->live, name, NULL, pages, &v, &err), &err);
-	if (t->guests == LIVE_GUESTS || fd < 0 || ftruncate(fd, (off_t)pages * PAGE_SIZE) ||
-	    pipe2(out, O_CLOEXEC))
-		abort();
-	snprintf(t->guest[t->guests].file, sizeof t->guest[0].file, "/proc/self/fd/%d", fd);
-	snprintf(agent, sizeof agent, "%s/ballast-agent.so", live_build());
 	snprintf(program, sizeof program, "%s/guest/verify", live_build());
 	snprintf(number[0], sizeof number[0], "%u", seconds);
 	snprintf(number[1], sizeof number[1], "%u", threads);
 	snprintf(number[2], sizeof number[2], "%u", seed);
 	snprintf(number[3], sizeof number[3], "%u", used);
-	pid_t pid = fork();
-	if (pid == 0) {
-		dup2(out[1], 1);
-		setenv("LD_PRELOAD", agent, 1);
-		setenv("BALLAST_RAM", file, 1);
-		setenv("BALLAST_VM", name, 1);
-		setenv("BALLAST_AGENT_SOCKET", t->socket, 1);
-		execl(program, "verify", file, number[0], number[1], number[2], number[3],
-		      (char *)NULL);
-		_exit(127);
-	}
-	close(out[1]);
-	close(fd);
-	t->guest[t->guests].pid = pid;
-	t->guest[t->guests++].out = out[0];
+	const char *argv[] = {"verify", NULL, number[0], number[1], number[2], number[3], NULL};
+	live_spawn(t, v, program, argv, "");
 	return v;
 }
 
