@@ -4,12 +4,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PLACE_UP  KEPT_MOST /* what kept_up() says */
-#define VAIN_MOST 5	    /* workers killed one after another before they were up */
+#define PLACE_UP  KEPT_MOST		/* what kept_up() says */
+#define FDS_MOST  (2 * KEPT_MOST + 256) /* of a worker: those and its own */
+#define VAIN_MOST 5			/* workers killed one after another before they were up */
 
 union control {
 	char buf[CMSG_SPACE(sizeof(int))];
@@ -138,6 +140,18 @@ static int live_once(struct keeper *k, int (*work)(void *ctx, struct kept *kept)
 	return status;
 }
 
+/* As many descriptors as the system allows, up to what can be needed. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= FDS_MOST)
+		return;
+	limit.rlim_cur = limit.rlim_max < FDS_MOST ? limit.rlim_max : FDS_MOST;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return; /* then there are fewer guests */
+}
+
 int keeper_run(int (*work)(void *ctx, struct kept *kept), void *ctx)
 {
 	static const struct sigaction act = {.sa_handler = pass_on};
@@ -146,6 +160,7 @@ int keeper_run(int (*work)(void *ctx, struct kept *kept), void *ctx)
 
 	for (unsigned i = 0; i < KEPT_MOST; i++)
 		k.kept.fd[i] = -1;
+	raise_limit();
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGINT, &act, NULL);
 	for (unsigned vain = 0;; k.kept.lives++) {
