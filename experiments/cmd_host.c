@@ -339,7 +339,10 @@ static void print_status(const json_t *status)
 	       json_string_value(json_object_get(status, "state")), mib(host, "frames"),
 	       mib(host, "free"), mib(host, "private"), mib(host, "shared"),
 	       json_array_size(json_object_get(status, "vms")));
-	json_array_foreach(json_object_get(status, "vms"), i, vm) print_balloon(vm);
+	json_array_foreach(json_object_get(status, "vms"), i, vm)
+	{
+		print_balloon(vm);
+	}
 }
 
 static int parse_and_ask(const struct argp *argp, const char *what, int argc, char **argv,

@@ -129,9 +129,6 @@ static int foreign(struct forger *f)
 /* What the descriptors allow. The region is whole again for the next act, but for what it held. */
 static int cut(struct forger *f)
 {
-	uint8_t *copy = malloc(f->size);
-
-	memcpy(copy, f->region, f->size);
 	if (ftruncate(f->fd[0], 0) == 0 || ftruncate(f->fd[0], (off_t)f->size / 2) == 0 ||
 	    ftruncate(f->fd[0], (off_t)f->size * 2) == 0)
 		return 1;
@@ -139,8 +136,6 @@ static int cut(struct forger *f)
 		return 2;
 	bell(f);
 	usleep(20000);
-	memcpy(f->region, copy, f->size);
-	free(copy);
 	return 0;
 }
 
@@ -325,7 +320,7 @@ static void against(int64_t distrust)
 	struct live_vm *v;
 	struct err err;
 
-	live_need(opt_defaults(&balloon_section, &opts), NULL);
+	live_need(opt_defaults(&balloon_section, &opts), &err);
 	opts.distrust = distrust;
 	opts.interrupt = true;
 	/* The forger's and half of the other's. */

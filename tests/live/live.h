@@ -45,7 +45,6 @@ struct live_test {
 	struct {
 		pid_t pid;
 		int out; /* its standard output */
-		char file[64];
 	} guest[LIVE_GUESTS];
 	size_t guests;
 };
@@ -108,14 +107,13 @@ static inline void live_test_open(struct live_test *t, struct live_shape s)
 static inline void live_spawn(struct live_test *t, const struct live_vm *v, const char *program,
 			      const char *argv[], const char *role)
 {
-	char agent[200];
-	char *file = t->guest[t->guests].file;
+	char agent[200], file[64];
 	int out[2], fd = memfd_create("guest memory", 0);
 
-	if (t->guests == LIVE_GUESTS || fd < 0 || ftruncate(fd, (off_t)v->vm->pages * PAGE_SIZE) ||
+	if (t->guests >= LIVE_GUESTS || fd < 0 || ftruncate(fd, (off_t)v->vm->pages * PAGE_SIZE) ||
 	    pipe2(out, O_CLOEXEC))
 		abort();
-	snprintf(file, sizeof t->guest[0].file, "/proc/self/fd/%d", fd);
+	snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
 	snprintf(agent, sizeof agent, "%s/ballast-agent.so", live_build());
 	argv[1] = file;
 	pid_t pid = fork();
@@ -129,6 +127,7 @@ static inline void live_spawn(struct live_test *t, const struct live_vm *v, cons
 		execv(program, (char *const *)argv);
 		_exit(127);
 	}
+	argv[1] = NULL;
 	close(out[1]);
 	close(fd);
 	t->guest[t->guests].pid = pid;
