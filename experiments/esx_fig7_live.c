@@ -189,6 +189,7 @@ static void expect_all(const struct fig7 *f, json_t *told)
 		.target = 30,
 		.value = gain,
 		.source = "Waldspurger 2002, section 5.4: over 30 %",
+		.calibrated = true,
 	};
 	expect(told, &e);
 }

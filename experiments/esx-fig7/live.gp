@@ -22,7 +22,7 @@ set yrange [0 : 280]
 set ytics 50
 set xlabel "seconds"
 set ylabel "MB"
-set key at first 22,276 left top Left reverse samplen 2.5
+set key outside right center Left reverse samplen 1.8
 set arrow 1 from 66,0 to 66,280 nohead linecolor rgb "#808080" dashtype 3
 set label 2 "tax 75 %" at 67,272 left textcolor rgb "#606060"
 set label 1 "Two guests of 256 MB in QEMU, measured. Thin: the paper’s (Waldspurger 2002, Fig. 7), 2 s a minute." \
