@@ -193,7 +193,7 @@ static const struct argp_option start_options[] = {
 	 "A way for a driver in it to the host's balloon, where host.reclaimers has one (on)", 0},
 	{"foreground", 'f', NULL, 0, "Stay, with the guest's output here", 0},
 	{"heap", KEY_HEAP, "HOW", 0,
-	 "on: the program's malloc() takes guest memory; off: it maps the file $BALLAST_RAM as its "
+	 "on: the program's heap is guest memory; off: it maps the file $BALLAST_RAM as its "
 	 "memory; auto: off if its file names BALLAST_RAM (auto)",
 	 0},
 	{NULL, 0, NULL, 0, "A Linux guest in QEMU; each of these asks for one:", 1},
