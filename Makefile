@@ -215,7 +215,7 @@ $B/ballast-record.so: live/record_plugin.c live/record.h live/qemu_plugin.h $B/f
 # What runs in guests: under the agent, or, static, in a Linux whose initramfs has nothing else.
 $B/guest/static/%: live/guest/%.c $(wildcard live/guest/*.h) $B/flags
 	@mkdir -p $(@D)
-	$(call say,CC )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -pthread -static $< -lm -o $@
+	$(call say,CC )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -pthread -static -s $< -lm -o $@
 
 $B/guest/%: live/guest/%.c $(wildcard live/guest/*.h) $B/flags
 	@mkdir -p $(@D)

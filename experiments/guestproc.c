@@ -18,7 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 20000 /* for a process to map its memory */
+#define PATIENCE_MS 20000      /* for a process to map its memory */
+#define LEAST	    (72 << 20) /* bytes: Debian's kernel does not boot in 64 MB */
 
 static int tell(const char *socket, json_t *request, json_t **reply, struct err *err)
 {
@@ -153,8 +154,8 @@ static int check(const struct guestproc *g, struct err *err)
 	if (g->memory == 0 || g->memory % PAGE_SIZE)
 		return err_input(err, "vm %s: memory is not a whole number of 4 KiB pages",
 				 g->name);
-	if (g->linux_guest && g->memory < 48 << 20)
-		return err_input(err, "vm %s: a Linux guest needs 48mb or more", g->name);
+	if (g->linux_guest && g->memory < LEAST)
+		return err_input(err, "vm %s: a Linux guest needs 72mb or more", g->name);
 	return 0;
 }
 

@@ -157,8 +157,11 @@ static int in_path(const char *program)
 	return -ENOENT;
 }
 
-/* Every guest program goes to /bin. */
-static int add_programs(struct initramfs *i, const char *folder, struct err *err)
+/*
+ * The guest programs that the command names, or all without a command, go to
+ * /bin: a guest pays for each twice with its size, in the archive and in the file.
+ */
+static int add_programs(struct initramfs *i, const char *folder, const char *run, struct err *err)
 {
 	char pattern[512], name[300];
 	glob_t g;
@@ -169,6 +172,8 @@ static int add_programs(struct initramfs *i, const char *folder, struct err *err
 		return err_run(err, ENOENT, "%s: no guest programs there", folder);
 	for (size_t k = 0; rc == 0 && k < g.gl_pathc; k++) {
 		const char *base = strrchr(g.gl_pathv[k], '/') + 1;
+		if (run && !strstr(run, base))
+			continue;
 		snprintf(name, sizeof name, "bin/%s", base);
 		rc = initramfs_file(i, name, 0755, g.gl_pathv[k], err);
 	}
@@ -218,7 +223,7 @@ static int fill(struct initramfs *i, const struct qemu_opts *opts, const char *k
 		return err_run(err, -rc, "no initramfs: %s", strerror(-rc));
 	rc = initramfs_file(i, "bin/busybox", 0755, BUSYBOX, err);
 	if (rc == 0 && opts->programs)
-		rc = add_programs(i, opts->programs, err);
+		rc = add_programs(i, opts->programs, opts->run, err);
 	if (rc == 0 && opts->module)
 		rc = initramfs_file(i, "ballast_balloon.ko", 0644, opts->module, err);
 	if (rc == 0 && opts->disk)

@@ -105,11 +105,11 @@ refused 2 'vm.a.smp is nothing for a VM with live = process' "$host$a" -s vm.a.s
 refused 2 'vm.a.gen is nothing for a VM with live = process' "$host$a$gen" -s vm.a.gen=g
 refused 2 'give vm.a.program' "$host vm a { live = process memory = 16mb }\n"
 refused 2 'give vm.a.memory' "$host vm a { live = process program = true }\n"
-refused 2 'vm.l.run, what it is to do, or live.time' "$host vm l { live = linux memory = 64mb accel = tcg }\n"
-refused 2 'a Linux guest needs 48mb' "$host vm l { live = linux memory = 16mb accel = tcg run = true }\n"
+refused 2 'vm.l.run, what it is to do, or live.time' "$host vm l { live = linux memory = 80mb accel = tcg }\n"
+refused 2 'a Linux guest needs 72mb' "$host vm l { live = linux memory = 16mb accel = tcg run = true }\n"
 refused 2 'whole number of 4 KiB pages' "$host$a" -s vm.a.memory=16385
 refused 2 'nothing for a shell' "$host$a" -s 'vm.a.program=true; false'
-refused 2 'no kernel there' "$host vm l { live = linux memory = 64mb accel = tcg run = true kernel = none }\n"
+refused 2 'no kernel there' "$host vm l { live = linux memory = 80mb accel = tcg run = true kernel = none }\n"
 refused 2 'and a section at adds it' "$host$a at 1s { add = a }\n" -s vm.a.start=1s
 refused 2 'take random or fifo' "$host$a" -s swap.victim=lru
 refused 2 'run.oracle is nothing for live guests' "$host$a" -s run.oracle=on
@@ -117,5 +117,5 @@ refused 2 'host.memory=SIZE' "$a"
 refused 2 'there is no such statistic' "$host$a expect x { of = \"vm.a.nothing\" }\n"
 refused 1 'this machine has available' "$host$a" -s host.memory=4000gb
 path=$work
-refused 1 'apt-get install qemu-system-x86' "$host vm l { live = linux memory = 64mb accel = tcg run = true }\n"
+refused 1 'apt-get install qemu-system-x86' "$host vm l { live = linux memory = 80mb accel = tcg run = true }\n"
 exit $bad
