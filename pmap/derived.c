@@ -632,7 +632,8 @@ static inline bool walk_small(struct mmu *mmu, const struct derived *d, struct t
 		return false;
 	const struct dtable *t = d->table[r->derived];
 	r->derived_table = t;
-	tlb_see_version(r, &t->version);
+	if (mmu->again)
+		tlb_see_version(r, &t->version);
 	uint64_t w = t->word[i];
 	unsigned rights = (unsigned)(w >> DW_R_AT) & r->derived_rights;
 	walk_filled(mmu, r, vpn, from, 1);

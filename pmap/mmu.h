@@ -312,6 +312,19 @@ static inline __attribute__((always_inline)) struct tlb_region *mmu_fetch(const 
 	return r;
 }
 
+/* The words of tables that a walk reads last. */
+static inline __attribute__((always_inline)) void
+mmu_fetch_words(const struct mmu *mmu, const struct tlb_region *r, uint64_t vpn)
+{
+	if (likely(r->memo_gen == mmu->tables.upper_gen))
+		__builtin_prefetch(&r->pt->word[vpn & (PT_WORDS - 1)]);
+	if (r->derived_table) { /* its words come first, then their PPNs */
+		const uint64_t *word = (const uint64_t *)r->derived_table;
+		__builtin_prefetch(&word[vpn & (PT_WORDS - 1)]);
+		__builtin_prefetch((const uint32_t *)&word[PT_WORDS] + (vpn & (PT_WORDS - 1)));
+	}
+}
+
 static inline __attribute__((always_inline)) void
 mmu_fetch_near(const struct mmu *mmu, const struct tlb_region *r, uint64_t vpn)
 {
@@ -322,12 +335,20 @@ mmu_fetch_near(const struct mmu *mmu, const struct tlb_region *r, uint64_t vpn)
 	if (likely(rec->gen == mmu->tlb.gen[TLB_LOCAL]))
 		return;
 	/* It has been flushed since, and will be walked for, likely to where it was. */
-	if (likely(r->memo_gen == mmu->tables.upper_gen))
-		__builtin_prefetch(&r->pt->word[vpn & (PT_WORDS - 1)]);
-	if (r->derived_table) /* its words come first */
-		__builtin_prefetch((const uint64_t *)r->derived_table + (vpn & (PT_WORDS - 1)));
+	mmu_fetch_words(mmu, r, vpn);
 	if (mmu->by_ppn)
 		__builtin_prefetch(&mmu->by_ppn[ppn], 1);
+}
+
+/* The second where no walk is made again, after mmu_fetch_words(): what the guest's word says. */
+static inline __attribute__((always_inline)) void
+mmu_fetch_by_word(const struct mmu *mmu, const struct tlb_region *r, uint64_t vpn)
+{
+	if (unlikely(r->memo_gen != mmu->tables.upper_gen))
+		return;
+	const uint64_t ppn = gpte_ppn(r->pt->word[vpn & (PT_WORDS - 1)]);
+	if (likely(ppn < mmu->pmap->pages))
+		__builtin_prefetch(&mmu->pmap->pte[ppn], 1);
 }
 
 /* ---- what the host does ------------------------------------------------------ */

@@ -201,11 +201,18 @@ static inline void look_ahead(struct ahead *a, const struct mmu *mmu, const rec_
 	const size_t near = min_u64(at + BLOCK + NEAR, words);
 	size_t i;
 
-	for (i = max_u64(a->far, at); i < far; i++)
+	for (i = max_u64(a->far, at); i < far; i++) {
 		a->region[i % RING] = mmu_fetch(mmu, rec_page(batch[i]));
+		if (!mmu->again)
+			mmu_fetch_words(mmu, a->region[i % RING], rec_page(batch[i]));
+	}
 	a->far = i;
-	for (i = max_u64(a->near, at); i < near; i++)
-		mmu_fetch_near(mmu, a->region[i % RING], rec_page(batch[i]));
+	for (i = max_u64(a->near, at); i < near; i++) {
+		if (mmu->again)
+			mmu_fetch_near(mmu, a->region[i % RING], rec_page(batch[i]));
+		else
+			mmu_fetch_by_word(mmu, a->region[i % RING], rec_page(batch[i]));
+	}
 	a->near = i;
 }
 
@@ -280,12 +287,15 @@ static size_t records_until(uint64_t t, uint64_t until, uint64_t ref_ns, size_t 
 	return (until - t + ref_ns - 1) / ref_ns;
 }
 
-/* What is done in runs: pages without bytes, and time that passes with references alone. */
+/*
+ * What is done in runs: pages without bytes, time that passes with references alone, and
+ * walks that are made again.
+ */
 static int loop(struct replay_mmu *r, struct vm *vm, const rec_t *end, uint64_t until,
 		struct err *err)
 {
 	const uint64_t ref_ns = vm->host->cost.ref;
-	const bool runs = !vm->host->machine.bytes && !r->mmu->opts.charge;
+	const bool runs = !vm->host->machine.bytes && !r->mmu->opts.charge && r->mmu->again;
 	struct ahead ahead = {.far = 0};
 	int rc = STEP_MORE;
 
@@ -296,10 +306,14 @@ static int loop(struct replay_mmu *r, struct vm *vm, const rec_t *end, uint64_t 
 			break;
 		look_ahead(&ahead, r->mmu, r->batch, (size_t)(r->next - r->batch),
 			   (size_t)(r->end - r->batch));
-		const size_t done = runs ? plain(r, &ahead, n) : 0;
-		vm->time_ns += done * ref_ns;
-		if (done < n)
+		const rec_t *const stop = r->next + n;
+		if (runs)
+			vm->time_ns += plain(r, &ahead, n) * ref_ns;
+		while (r->next < stop && vm->time_ns < until && rc == STEP_MORE) {
 			rc = one(r, vm, err);
+			if (runs)
+				break;
+		}
 	}
 	return rc;
 }
