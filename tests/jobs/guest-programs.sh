@@ -53,7 +53,7 @@ done
 [ -n "${listed:-}" ] || fail "no programs are listed"
 
 refused "$programs/toucher"
-for schedule in 4m 4m:0 4m:1, 4m:1,4 4:1 5b:1 4m:99999999 99999999999g:1 4m:1x; do
+for schedule in 4m 4m:0 '4m:1,' 4m:1,4 4:1 5b:1 4m:99999999 99999999999g:1 4m:1x; do
 	refused "$programs/toucher" $schedule
 done
 refused "$programs/fileserver"
