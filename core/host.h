@@ -177,6 +177,21 @@ struct evictor {
 	uint64_t in_line; /* frames reclaimed by host_take_frame() all the same */
 };
 
+/*
+ * Likewise: while it is on, a touch that would wait for a disk is -EAGAIN, with
+ * nothing changed, and notes what it waits for. fetch then brings that nearer;
+ * it may be called, with a copy of the notes, while others use the host.
+ */
+#define AWAITED_MOST 16
+
+struct awaited {
+	bool on;
+	uint32_t n;
+	uint64_t what[AWAITED_MOST];
+	void (*fetch)(const void *ctx, const uint64_t *what, uint32_t n); /* NULL: none waits */
+	const void *ctx;
+};
+
 #define IN_LINE_BATCH 16 /* frames that it then reclaims at once */
 
 enum step { STEP_MORE = 0, STEP_ENDED = 1 };
@@ -256,6 +271,7 @@ struct host {
 	struct planner planner; /* at most one; plan may be NULL */
 	struct breather breather;
 	struct evictor evictor;
+	struct awaited awaited;
 	enum host_state state;
 	bool adjusting; /* settings or VMs have changed: balloons are asked in every state */
 	struct reclaim *reclaim; /* NULL: thresholds without states */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -115,6 +116,21 @@ int os_write_at(const struct os_io *io, int fd, const void *buf, size_t n, uint6
 		n -= (size_t)put;
 	}
 	return 0;
+}
+
+bool os_is_near(int fd, uint64_t offset)
+{
+	char byte;
+	struct iovec to = {&byte, 1};
+
+	return preadv2(fd, &to, 1, (off_t)offset, RWF_NOWAIT) >= 0 || errno != EAGAIN;
+}
+
+void os_read_ahead(int fd, uint64_t offset, size_t n)
+{
+	/* Advice: where it is not taken, whoever reads waits a little longer. */
+	if (readahead(fd, (off64_t)offset, n))
+		return;
 }
 
 int os_temp_file(const char *dir)

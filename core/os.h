@@ -31,6 +31,14 @@ MUST_CHECK int os_read_at(const struct os_io *io, int fd, void *buf, size_t n, u
 MUST_CHECK int os_write_at(const struct os_io *io, int fd, const void *buf, size_t n,
 			   uint64_t offset);
 
+/*
+ * Whether the byte there can be read without waiting for a disk, where the
+ * system can tell (yes where it cannot); and has it and n - 1 more brought
+ * into memory, without waiting for them.
+ */
+bool os_is_near(int fd, uint64_t offset);
+void os_read_ahead(int fd, uint64_t offset, size_t n);
+
 /* A nameless temporary file in dir, gone when closed; fd or -errno. */
 MUST_CHECK int os_temp_file(const char *dir);
 void os_close(int fd);

@@ -184,10 +184,12 @@ uint64_t fault_event(struct live_vm *v, const struct uffd_msg *msg, uint64_t now
 	err.exit_code = 0;
 	int rc = touch(v, (ppn_t){(uint32_t)page}, msg->arg.pagefault.flags & writes, &err);
 	uint64_t end = os_mono_ns(), took = end - now;
-	v->stats.events++;
+	v->stats.events += rc != -EAGAIN;
 	v->stats.fault_ns += took;
 	v->stats.fault_worst = max_u64(v->stats.fault_worst, took);
 	if (rc == 0 || rc == -ESRCH) /* a process that ends has no memory any more */
+		return end;
+	if (rc == -EAGAIN) /* it comes here again (struct awaited) */
 		return end;
 	if (!err.exit_code)
 		err_run(&err, -rc, "page %u cannot be shown to the guest: %s", (uint32_t)page,

@@ -64,6 +64,8 @@ static const struct stat_row live_vm_rows[] = {
 	 "pages that the agent mapped to a shared frame, or back"},
 	{"live_gap_writes", STAT_COUNTER, "1", STAT(gap_writes), false,
 	 "shared pages written while the agent was mapping them"},
+	{"live_fetched", STAT_COUNTER, "pages", STAT(fetched), false,
+	 "pages of the swap file that had to come from the disk"},
 	{"live_fault_ns", STAT_COUNTER, "ns", STAT(fault_ns), false, "time spent on faults"},
 	{"live_fault_worst", STAT_GAUGE, "ns", STAT(fault_worst), false,
 	 "longest time spent on one fault"},

@@ -51,6 +51,7 @@ struct live_stats {
 	uint64_t around;      /* pages mapped at a neighbour's first touch */
 	uint64_t moves;	      /* pages that the agent mapped elsewhere, or back */
 	uint64_t gap_writes;  /* shared pages written before they were registered anew */
+	uint64_t fetched;     /* pages read from the disk while others used the host */
 	uint64_t fault_ns;    /* time in the handler */
 	uint64_t fault_worst; /* ns, of one event */
 	uint64_t bells;	      /* rung by its balloon driver, as far as they were told apart */

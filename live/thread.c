@@ -10,6 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define EVENTS AWAITED_MOST /* read at once */
+
 /* The bell: wakes the loop. */
 
 static void ring(int bell)
@@ -57,13 +59,43 @@ static uint64_t tell_time(struct live_vm *v)
 
 /* A guest's thread. */
 
-static void handle(struct live_vm *v, const struct uffd_msg *msg, size_t n)
+/* Serves those events; where `again` is given, only those that need no disk, and notes the others.
+ */
+static void handle(struct live_vm *v, const struct uffd_msg *msg, size_t n, bool *again)
 {
+	struct awaited *awaited = &v->live->host->awaited;
 	uint64_t now = tell_time(v);
 
-	for (size_t i = 0; i < n && v->state == LIVE_RUNNING; i++)
+	awaited->on = again && awaited->fetch;
+	awaited->n = 0;
+	for (size_t i = 0; i < n && v->state == LIVE_RUNNING; i++) {
+		uint32_t before = awaited->n;
 		now = fault_event(v, &msg[i], now);
+		if (again)
+			again[i] = awaited->n > before;
+	}
+	awaited->on = false;
 	wake_loop(v->live);
+}
+
+/* What is on a disk is waited for without the lock; then its events are served once more. */
+static void serve_events(struct live_vm *v, const struct uffd_msg *msg, size_t n)
+{
+	struct live *live = v->live;
+	bool again[EVENTS] = {false};
+
+	handle(v, msg, n, again);
+	const struct awaited awaited = live->host->awaited;
+	if (awaited.n == 0)
+		return;
+	v->stats.fetched += awaited.n;
+	pthread_mutex_unlock(&live->lock);
+	awaited.fetch(awaited.ctx, awaited.what, awaited.n);
+	pthread_mutex_lock(&live->lock);
+	for (size_t i = 0; i < n && !v->stopping; i++) {
+		if (again[i])
+			handle(v, &msg[i], 1, NULL);
+	}
 }
 
 static void *serve(void *arg)
@@ -72,7 +104,7 @@ static void *serve(void *arg)
 	struct live *live = v->live;
 	struct pollfd fds[2] = {{v->uffd.fd, POLLIN, 0}, {v->stop, POLLIN, 0}};
 	struct place place = {.cpu = -1};
-	struct uffd_msg msg[16];
+	struct uffd_msg msg[EVENTS];
 
 	for (;;) {
 		if (poll(fds, 2, -1) < 0)
@@ -87,7 +119,7 @@ static void *serve(void *arg)
 		pthread_mutex_lock(&live->lock);
 		bool end = v->stopping;
 		if (!end)
-			handle(v, msg, (size_t)n / sizeof *msg);
+			serve_events(v, msg, (size_t)n / sizeof *msg);
 		pthread_mutex_unlock(&live->lock);
 		if (end)
 			return NULL;

@@ -289,6 +289,34 @@ static uint32_t swap_reclaim(void *ctx, uint32_t want, struct vm *only, struct v
 
 /* Swapping in. */
 
+/* Slots are written by the batch, and pages that left together are wanted together. */
+#define NEAR_SLOTS 16
+
+/* Has what lies in those slots, and around them, read into the system's memory. */
+static void fetch(const void *ctx, const uint64_t *slot, uint32_t n)
+{
+	const struct swap *s = ctx;
+	uint8_t page[PAGE_SIZE];
+
+	for (uint32_t i = 0; i < n; i++)
+		os_read_ahead(s->area.fd, (slot[i] - slot[i] % NEAR_SLOTS) * PAGE_SIZE,
+			      NEAR_SLOTS * PAGE_SIZE);
+	for (uint32_t i = 0; i < n; i++) {
+		if (os_read_at(&os_io, s->area.fd, page, PAGE_SIZE, slot[i] * PAGE_SIZE))
+			continue; /* whoever reads it for its contents will tell */
+	}
+}
+
+/* The slot is far away, and whoever touches its page would rather come back: noted. */
+static bool is_awaited(struct awaited *a, const struct area *area, uint32_t slot)
+{
+	if (area->fd < 0 || a->n == AWAITED_MOST ||
+	    os_is_near(area->fd, (uint64_t)slot * PAGE_SIZE))
+		return false;
+	a->what[a->n++] = slot;
+	return true;
+}
+
 static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
 {
 	struct swap *s = ctx;
@@ -296,6 +324,8 @@ static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access acces
 	mpn_t mpn;
 
 	(void)access;
+	if (unlikely(s->host->awaited.on) && is_awaited(&s->host->awaited, &s->area, slot))
+		return -EAGAIN;
 	int rc = pmap_take_frame(pmap, ppn, &mpn, err);
 	if (rc)
 		return rc;
@@ -517,6 +547,8 @@ int swap_open(struct host *host, struct pmap_part *pmaps, const struct swap_opts
 	}
 	pmap_handle(pmaps, PAGE_SWAPPED,
 		    &(struct page_handler){swap_fault, swap_drop, s, swap_adopt});
+	host->awaited.fetch = fetch;
+	host->awaited.ctx = s;
 	pmap_handle(pmaps, PAGE_TRANSIT, &(struct page_handler){batch_fault, batch_drop, s});
 	host->machine.watch =
 		(struct frame_watch){s->victim->mapped ? frame_mapped : NULL, frame_unmapped, s};

@@ -23,7 +23,7 @@ fail() {
 }
 
 field() {
-	"$ballast" host status --json | awk -v name="\"$1\":" '$1 == name { print $2 + 0; exit }'
+	"$ballast" host status --json | awk -v name="\"$1\":" '$1 == name && !n++ { print $2 + 0 }'
 }
 
 # Statistics begin anew with each manager: they are added up before it is killed.

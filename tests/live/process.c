@@ -87,6 +87,30 @@ static void sharing_and_eviction(void)
 	live_test_close(&t);
 }
 
+/* The swap file is not in memory: pages come from the disk, and nobody waits for others'. */
+static void from_the_disk(void)
+{
+	struct live_test t;
+	uint64_t fetched = 0;
+	bool far = false; /* as far as this system tells */
+
+	live_test_open(&t, (struct live_shape){.frames = 6144, .around = 8});
+	live_verifier(&t, "a", 6144, 6144, SECONDS, 2, 1);
+	live_verifier(&t, "b", 3072, 3072, SECONDS, 1, 2);
+	for (int i = 0; i < 10 * SECONDS; i++) {
+		live_run_for(&t, 100000000);
+		fdatasync(swap_fd(t.swap));
+		posix_fadvise(swap_fd(t.swap), 0, 0, POSIX_FADV_DONTNEED);
+		far |= !os_is_near(swap_fd(t.swap), 0);
+	}
+	run(&t);
+	for (size_t i = 0; live_at(t.live, i); i++)
+		fetched += live_at(t.live, i)->stats.fetched;
+	printf("  %llu pages from the disk\n", (unsigned long long)fetched);
+	CU_ASSERT_TRUE(!far || fetched > 0);
+	live_test_close(&t);
+}
+
 static uint64_t sampled_touched, sampled_minor;
 
 static void on_touched(void *ctx, struct pmap *pmap, ppn_t ppn, bool minor)
@@ -147,5 +171,5 @@ static void one_is_killed(void)
 }
 
 TESTS("process guests", {"one guest that fits", one_guest_fits}, {"eviction", eviction},
-      {"sharing and eviction", sharing_and_eviction}, {"sampling", sampling},
-      {"a guest is killed", one_is_killed})
+      {"from the disk", from_the_disk}, {"sharing and eviction", sharing_and_eviction},
+      {"sampling", sampling}, {"a guest is killed", one_is_killed})

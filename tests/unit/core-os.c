@@ -190,8 +190,27 @@ static void clocks_go_forward(void)
 	CU_ASSERT_TRUE(os_mono_ns() > mono);
 }
 
+/* What was just read is near; where nothing can be told, or read, all is. */
+static void what_was_read_is_near(void)
+{
+	static char page[4096];
+	int fd = os_temp_file("/tmp");
+
+	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(os_write_at(&os_io, fd, page, sizeof page, 0), 0);
+	CU_ASSERT_EQUAL(fdatasync(fd), 0);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	os_read_ahead(fd, 0, sizeof page);
+	os_read_ahead(fd, 1 << 20, sizeof page); /* past the end */
+	CU_ASSERT_EQUAL(os_read_at(&os_io, fd, page, sizeof page, 0), 0);
+	CU_ASSERT_TRUE(os_is_near(fd, 0));
+	os_close(fd);
+	CU_ASSERT_TRUE(os_is_near(-1, 0));
+	os_read_ahead(-1, 0, 1);
+}
+
 TESTS("core/os", {"transfers are whole", transfers_are_whole},
       {"error in the middle", an_error_in_the_middle_is_told},
       {"early end", an_end_before_the_data_is_an_error}, {"real files", real_files},
       {"memory is zeroed", memory_is_zeroed}, {"mapped files", mapped_files},
-      {"clocks", clocks_go_forward})
+      {"near and far", what_was_read_is_near}, {"clocks", clocks_go_forward})
