@@ -115,6 +115,12 @@ static void step(struct side *s, uint64_t op, uint64_t a, uint64_t b, ppn_t *ppn
 	}
 }
 
+/* All but the last, which is a ratio of others. */
+static bool same_counts(const void *a, const void *b)
+{
+	return memcmp(a, b, offsetof(struct mmu_stats, cycles_per_ref)) == 0;
+}
+
 static void compare(const char *mode, const struct mmu_opts *opts, bool global, uint64_t seed)
 {
 	static struct side quick, slow;
@@ -133,7 +139,7 @@ static void compare(const char *mode, const struct mmu_opts *opts, bool global, 
 		step(&quick, op, a, b, &x, &rc);
 		step(&slow, op, a, b, &y, &want);
 		if (rc != want || x.n != y.n || quick.m.mmu->digest != slow.m.mmu->digest ||
-		    memcmp(&quick.m.mmu->stats, &slow.m.mmu->stats, sizeof(struct mmu_stats))) {
+		    !same_counts(&quick.m.mmu->stats, &slow.m.mmu->stats)) {
 			printf("  %s: step %u, operation %llu\n", mode, i, (unsigned long long)op);
 			CU_FAIL_FATAL("a walk made again is counted otherwise");
 		}
