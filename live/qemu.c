@@ -59,7 +59,7 @@ static const struct policy programs[] = {
 	{"web",
 	 "serves files to clients on loopback: web [-c CLIENTS] [-m SIZE] [-z SKEW] [-s SECONDS] "
 	 "[-r SEED] [-d] FOLDER"},
-	{"kv", "keeps values for clients that get and set: kv [-c CLIENTS] [-m SIZE] [-v BYTES] "
+	{"kv", "values that clients get and set: kv [-c CLIENTS] [-m SIZE] [-v BYTES] "
 	       "[-g PERCENT] [-z SKEW] [-s SECONDS] [-r SEED]"},
 	{"churn",
 	 "takes, resizes and frees blocks of heap and checks them: churn SECONDS THREADS SEED MIB "
