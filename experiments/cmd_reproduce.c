@@ -44,6 +44,9 @@ const struct experiment experiments[] = {
 	 esx_ioremap_run},
 	{"sampler-race", "every working-set sampler: error against cost", sampler_race_run},
 	/* On live guests, after all others. */
+	{"esx-fig2-live",
+	 "a file server in a real Linux, ballooned and configured small: the paper's Fig. 2",
+	 esx_fig2_live_run, true},
 	{"esx-fig4-live", "what 1 to 4 real Linux guests share, against the paper's Fig. 4",
 	 esx_fig4_live_run, true},
 	{"esx-fig6-live",
