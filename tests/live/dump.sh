@@ -81,8 +81,10 @@ echo "pages $pages, of them never touched $unbacked, different $distinct: by the
 # that only now are equal.
 off=$((found > saved ? found - saved : saved - found))
 [ $off -le $((found / 20)) ] || fail "that is $off apart, more than 5 %"
-# Two guests alike: at least half of their pages.
-[ $((2 * saved)) -ge $((pages - unbacked)) ] || fail "of $((pages - unbacked)) pages $saved are reclaimed: less than half"
+# Two guests alike: about half of their pages (52 to 59 % in several runs: how many
+# pages a boot touches, and so how many of them are zeroes, differs).
+echo "of $((pages - unbacked)) pages $((100 * saved / (pages - unbacked))) % are reclaimed"
+[ $((100 * saved)) -ge $((45 * (pages - unbacked))) ] || fail "of $((pages - unbacked)) pages only $saved are reclaimed"
 
 # The guests go on.
 "$ballast" vm list | grep -c running | grep -qx 2 || fail "$("$ballast" vm list)"
