@@ -43,6 +43,7 @@ int esx_fig8_run(const char *dir, json_t *told, struct err *err);
 int sampler_race_run(const char *dir, json_t *told, struct err *err);
 int mmu_modes_run(const char *dir, json_t *told, struct err *err);
 int esx_fig2_live_run(const char *dir, json_t *told, struct err *err);
+int esx_fig8_live_run(const char *dir, json_t *told, struct err *err);
 int balloon_race_run(const char *dir, json_t *told, struct err *err);
 int mmu_pages_run(const char *dir, json_t *told, struct err *err);
 int free_hints_run(const char *dir, json_t *told, struct err *err);
