@@ -198,6 +198,7 @@ int launch_prepare(struct guestproc *g, struct launch *l, struct err *err)
 		return rc;
 	g->qemu.memory = g->memory;
 	g->qemu.ram = l->ram;
+	g->qemu.agent = l->agent;
 	if (program_path("guest/static", programs, NULL) == 0)
 		g->qemu.programs = programs;
 	if (!g->qemu.kernel && qemu_kernel(l->kernel, &unused) == 0)
@@ -205,7 +206,7 @@ int launch_prepare(struct guestproc *g, struct launch *l, struct err *err)
 	if (!g->no_balloon && g->qemu.kernel && find_module(g->qemu.kernel, module))
 		g->qemu.module = module;
 	rc = qemu_command(&g->qemu, &l->command, err);
-	g->qemu.programs = g->qemu.module = NULL;
+	g->qemu.programs = g->qemu.module = g->qemu.agent = NULL;
 	if (g->qemu.kernel == l->kernel)
 		g->qemu.kernel = NULL;
 	if (rc == 0 && l->command.initrd_fd >= 0)
@@ -272,7 +273,8 @@ static _Noreturn void become(const struct guestproc *g, const struct launch *l)
 	}
 	if (g->dies_with_us)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setenv("LD_PRELOAD", l->agent, 1);
+	if (!l->command.plugin)
+		setenv("LD_PRELOAD", l->agent, 1);
 	if (l->heap) {
 		snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)g->memory);
 		setenv("BALLAST_HEAP", bytes, 1);

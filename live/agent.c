@@ -1,5 +1,6 @@
 /*
- * The agent: what runs inside the guest's process, loaded by LD_PRELOAD.
+ * The agent: what runs inside the guest's process, loaded by LD_PRELOAD or, in
+ * QEMU, as a plugin.
  *
  * It waits for the program to map the file that BALLAST_RAM names (QEMU's
  * guest memory, or that of a program made for it), lays the VM's window of the
@@ -16,6 +17,7 @@
  * ended.
  */
 #include "live/agent.h"
+#include "live/qemu_plugin.h"
 #include "live/uffd.h"
 #include "live/wire_io.h"
 
@@ -24,11 +26,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,7 +43,8 @@
 static struct {
 	struct sockaddr_un manager;
 	char vm[WIRE_NAME];
-	dev_t dev; /* the guest's memory, as a file */
+	const char *ram; /* the guest's memory, as a file */
+	dev_t dev;
 	ino_t ino;
 	uint64_t size;
 	bool armed; /* the file's mapping is still to come */
@@ -288,6 +293,53 @@ void *mmap64(void *at, size_t bytes, int prot, int flags, int fd, off_t offset)
 }
 /* NOLINTEND(readability-*declaration*) */
 
+/* As a plugin of QEMU's. */
+
+/* Where the file is mapped, whole and once; NULL: it is not. */
+static void *find_mapping(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long long from, to, offset, inode, end = 0;
+	unsigned major, minor;
+	void *base = NULL;
+	char line[4400];
+
+	while (maps && fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%llx-%llx %*s %llx %x:%x %llu", &from, &to, &offset, &major,
+			   &minor, &inode) != 6 ||
+		    inode != agent.ino || makedev(major, minor) != agent.dev)
+			continue;
+		if (offset == 0)
+			base = (void *)(uintptr_t)from;
+		end = offset + (to - from); /* pieces, if they are, come in their order */
+	}
+	if (maps)
+		fclose(maps);
+	return end == agent.size ? base : NULL;
+}
+
+EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
+
+/* QEMU has mapped its guest's memory by now, and nothing is in it. */
+int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
+{
+	struct stat st;
+
+	(void)id;
+	(void)info;
+	(void)argc;
+	(void)argv;
+	if (!agent.armed)
+		return 0;
+	agent.armed = false;
+	void *base = find_mapping();
+	if (!base || stat(agent.ram, &st) || st.st_blocks)
+		give_up("QEMU has not mapped the guest's memory, or has used it already", "");
+	attach(base, agent.size);
+	return 0;
+}
+
 static bool copy_name(char *to, size_t size, const char *from)
 {
 	if (!from || !*from || strlen(from) >= size)
@@ -330,6 +382,7 @@ __attribute__((constructor)) static void start(void)
 	agent_read_names();
 	if (stat(ram, &st) || !S_ISREG(st.st_mode) || st.st_size <= 0)
 		give_up("no such file of guest memory: ", ram);
+	agent.ram = ram;
 	agent.dev = st.st_dev;
 	agent.ino = st.st_ino;
 	agent.size = (uint64_t)st.st_size;

@@ -171,16 +171,32 @@ static int check_file(const struct file *f, struct err *err)
 	return rc;
 }
 
+static bool has(const struct file *f, const char *text)
+{
+	return f->bytes && memmem(f->bytes, f->size, text, strlen(text)) != NULL;
+}
+
+bool program_names(const char *name, const char *text)
+{
+	struct file f = {.bytes = NULL};
+	struct err unused;
+	bool found = false;
+
+	if (find(name, f.path, &unused) == 0 && map_file(&f, &unused) == 0)
+		found = has(&f, text);
+	unmap_file(&f);
+	return found;
+}
+
 int program_check(const char *name, bool *own_memory, struct err *err)
 {
-	static const char sign[] = "BALLAST_RAM";
 	struct file f = {.bytes = NULL};
 	int rc = find(name, f.path, err);
 
 	rc = rc ? rc : map_file(&f, err);
 	rc = rc ? rc : check_file(&f, err);
 	if (rc == 0)
-		*own_memory = memmem(f.bytes, f.size, sign, sizeof sign - 1) != NULL;
+		*own_memory = has(&f, "BALLAST_RAM");
 	unmap_file(&f);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #define BALLAST_LIVE_PROGRAM_H
 
 #include "core/err.h"
+#include "core/types.h"
 
 /*
  * name as execvp() takes it. *own_memory: its file names BALLAST_RAM, so it is
@@ -16,5 +17,8 @@
  * program, statically linked, setuid, of another machine, a script for env(1).
  */
 MUST_CHECK int program_check(const char *name, bool *own_memory, struct err *err);
+
+/* Whether the program's file has the text in it; false too if there is no such program. */
+bool program_names(const char *name, const char *text);
 
 #endif

@@ -1,6 +1,7 @@
 #include "live/qemu.h"
 
 #include "live/initramfs.h"
+#include "live/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -301,6 +302,21 @@ static int add_contents(struct qemu_command *c, const struct qemu_opts *opts, co
 	return rc;
 }
 
+/*
+ * QEMU 7.2 to 8.2, built with plugins, loads the agent as one under TCG: it has
+ * functions for them, and not those of the interface that came after.
+ */
+static int add_plugin(struct qemu_command *c, const struct qemu_opts *opts)
+{
+	if (!opts->agent || strcmp(opts->accel, "tcg") != 0 || strchr(opts->agent, ',') ||
+	    !program_names(QEMU, "qemu_plugin_register_vcpu_tb_exec_cb") ||
+	    program_names(QEMU, "qemu_plugin_scoreboard_new"))
+		return 0;
+	c->plugin = true;
+	int rc = add(c, "-plugin");
+	return rc ? rc : add(c, "file=%s", opts->agent);
+}
+
 int qemu_command(const struct qemu_opts *opts, struct qemu_command *c, struct err *err)
 {
 	char found[512];
@@ -324,7 +340,8 @@ int qemu_command(const struct qemu_opts *opts, struct qemu_command *c, struct er
 		rc = readable("initramfs", opts->initrd, err);
 	else if (rc == 0)
 		rc = make_initramfs(opts, kernel, &c->initrd_fd, err);
-	if (rc == 0 && (add_machine(c, opts) || add_contents(c, opts, kernel)))
+	if (rc == 0 &&
+	    (add_machine(c, opts) || add_plugin(c, opts) || add_contents(c, opts, kernel)))
 		rc = err_run(err, ENOMEM, "no memory for a command line");
 	if (rc)
 		qemu_command_free(c);

@@ -27,6 +27,7 @@ struct qemu_opts {
 	const char *disk;     /* a raw image, or NULL */
 	const char *run;      /* ours: a shell command; the guest ends with it. NULL: it waits */
 	const char *programs; /* ours: folder of the guest programs; NULL: none */
+	const char *agent;    /* loaded as a plugin where that can be; NULL: never */
 	const char *module;   /* ours: the balloon module for the kernel; NULL: none */
 	bool init_on_alloc;   /* left to the kernel; else off */
 };
@@ -47,6 +48,7 @@ struct qemu_command {
 	char *argv[48];
 	size_t n;
 	int initrd_fd; /* of ours, inherited by QEMU; -1 none */
+	bool plugin;   /* the agent is in it; else it must be preloaded */
 };
 
 /* What is missing or wrong is said with its mend. The kernel file of *command is checked. */
