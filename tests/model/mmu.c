@@ -309,7 +309,10 @@ static void compare(struct shape shape, uint64_t seed)
 	       (unsigned long long)first.swapped, (unsigned long long)first.shared,
 	       (unsigned long long)first.collapsed);
 	CU_ASSERT(first.forks && first.copies && first.shared);
-	CU_ASSERT(shape.frames ? first.collapsed : first.swapped); /* of runs there is enough */
+	CU_ASSERT(shape.frames || first.swapped); /* of runs there is enough */
+	/* Where the guest's tables lie among its 2 MiB pages, the collapser may find none to move.
+	 */
+	CU_ASSERT(!shape.frames || shape.guest || first.collapsed);
 }
 
 static void small_pages(void)
