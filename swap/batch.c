@@ -225,7 +225,10 @@ static void freeze(struct machine *m, struct batch *b)
 			m->backing->runs->place(m, b->page[i].pmap->vm->id, b->page[i].ppn);
 }
 
-/* Reads what is to be written; what cannot be read is tried again by itself. */
+/*
+ * Reads what is to be written; what cannot be read is tried again by itself, and
+ * so is what has no slot.
+ */
 static void read_bytes(const struct machine *m, struct batch *b)
 {
 	for (uint32_t i = 0, n; i < b->n; i += n) {
@@ -234,7 +237,7 @@ static void read_bytes(const struct machine *m, struct batch *b)
 		const bool ok =
 			p->write && m->backing->runs->read(m, p->place, n, bytes_of(b, i)) == 0;
 		for (uint32_t k = 0; k < n; k++)
-			p[k].written = ok;
+			p[k].written = ok && p[k].slot != SLOT_NONE;
 	}
 }
 
@@ -242,7 +245,7 @@ static void read_bytes(const struct machine *m, struct batch *b)
 static uint32_t slots_from(const struct batch *b, uint32_t i)
 {
 	const struct moving *p = &b->page[i];
-	uint32_t n = p->written && p->slot != SLOT_NONE;
+	uint32_t n = p->written;
 
 	while (n && i + n < b->n && p[n].written && p[n].slot == p->slot + n)
 		n++;

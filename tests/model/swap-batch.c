@@ -16,7 +16,8 @@
 #define VMS    4
 #define PAGES  200
 #define FRAMES 400
-#define SLOTS  1300
+#define SLOTS  1300 /* more than there are pages */
+#define FEW    420  /* fewer, but with the frames enough */
 #define STEPS  (40000 / TEST_SCALE)
 
 static struct {
@@ -166,7 +167,7 @@ static void check_all(struct model *md)
 }
 
 static void run(const struct backing *store, uint32_t cluster, const char *victim, const char *scan,
-		unsigned fails_in)
+		unsigned fails_in, uint32_t slots)
 {
 	static struct model md;
 	uint64_t seed = test_seed(64);
@@ -176,7 +177,7 @@ static void run(const struct backing *store, uint32_t cluster, const char *victi
 	rng_init(&disk.rng, seed, "disk", fails_in);
 	disk.fails_in = fails_in;
 	test_host_new(&md.t, (struct test_shape){.frames = FRAMES,
-						 .slots = SLOTS,
+						 .slots = slots,
 						 .cluster = cluster,
 						 .store = store,
 						 .victim = victim,
@@ -217,28 +218,36 @@ static void run(const struct backing *store, uint32_t cluster, const char *victi
 
 static void meanwhile(void)
 {
-	run(&backing_live, 0, "random", "none", 0);
-	run(&backing_live, 1, "fifo", "none", 0);
+	run(&backing_live, 0, "random", "none", 0, SLOTS);
+	run(&backing_live, 1, "fifo", "none", 0, SLOTS);
 }
 
 static void meanwhile_and_sharing(void)
 {
-	run(&backing_live, 8, "fifo", "random", 0);
+	run(&backing_live, 8, "fifo", "random", 0, SLOTS);
 }
 
 static void failing_disk(void)
 {
-	run(&backing_live, 16, "random", "none", 40);
+	run(&backing_live, 16, "random", "none", 40, SLOTS);
+}
+
+/* Pages that found no slot stay, whether or not others of their batch left. */
+static void a_full_area(void)
+{
+	run(&backing_live, 8, "random", "none", 0, FEW);
+	run(&backing_live, 16, "fifo", "random", 0, FEW);
+	run(&backing_ram, 8, "clock", "none", 0, FEW);
 }
 
 /* Neighbours leave with the victim of a trace, too, if that is asked for. */
 static void in_a_trace(void)
 {
-	run(&backing_ram, 8, "lru", "none", 0);
-	run(&backing_ram, 8, "s3fifo", "random", 60);
-	run(&backing_ids, 16, "clock", "none", 0);
+	run(&backing_ram, 8, "lru", "none", 0, SLOTS);
+	run(&backing_ram, 8, "s3fifo", "random", 60, SLOTS);
+	run(&backing_ids, 16, "clock", "none", 0, SLOTS);
 }
 
 TESTS("model/swap-batch", {"meanwhile", meanwhile},
       {"meanwhile, and sharing", meanwhile_and_sharing}, {"a disk that fails", failing_disk},
-      {"in a trace", in_a_trace})
+      {"a full area", a_full_area}, {"in a trace", in_a_trace})
