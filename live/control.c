@@ -145,7 +145,8 @@ int control_in_use(const char *path, struct err *err)
 	if (fd < 0)
 		return err_run(err, errno, "no socket: %s", strerror(errno));
 	bool used = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
-	bool dead = !used && errno == ECONNREFUSED;
+	/* Without a socket, too: one may have died between making the agents' and its own. */
+	bool dead = !used && (errno == ECONNREFUSED || errno == ENOENT);
 	close(fd);
 	if (used)
 		return err_run(err, EADDRINUSE,

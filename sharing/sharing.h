@@ -25,13 +25,13 @@
 
 /* share { } of a job file. */
 struct share_opts {
-	const struct policy *scan; /* of scans[] */
-	int64_t rate_vm;	   /* pages/s of each VM */
-	int64_t rate_total;	   /* pages/s of all; 0: no bound but rate_vm */
-	uint64_t period;	   /* ns between bursts of scanning */
+	const struct policy *scan;  /* of scans[] */
+	int64_t rate_vm;	    /* pages/s of each VM */
+	int64_t rate_total;	    /* pages/s of all; 0: no bound but rate_vm */
+	uint64_t period;	    /* ns between bursts of scanning */
 	const struct policy *large; /* of large_cares[] */
-	bool before_swap;	   /* try to share a page before it is swapped out */
-	double charge;		   /* part of the scanning time that the scanned VM loses */
+	bool before_swap;	    /* try to share a page before it is swapped out */
+	double charge;		    /* part of the scanning time that the scanned VM loses */
 	uint64_t hash_time, probe_time, compare_time, merge_time; /* ns a page */
 	uint64_t break_time;					  /* ns to copy a shared page */
 };
