@@ -139,5 +139,5 @@ says 1 'sbatch failed: .*nvalid partition'
 mkdir empty
 PATH=$work/empty "$ballast" sweep a.job --vary swap.victim=lru,clock --slurm -o missing >out 2>err
 rc=$?
-says 1 'sbatch is not installed: --slurm needs'
+says 1 'there is no sbatch: --slurm needs'
 exit $bad
