@@ -125,7 +125,8 @@ static uint32_t room(const struct swap *s, const struct batch *b, uint32_t want)
 	uint64_t most = min_u64(want - min_u64(done, want), SWAP_BATCH - b->n);
 
 	if (b->only) {
-		uint64_t held = vm_held(b->only), stay = vm_floor(b->only, b->needy) + b->n;
+		const uint64_t held = vm_held(b->only), leaving = *b->only->held[2];
+		const uint64_t stay = vm_floor(b->only, b->needy) + leaving;
 		most = min_u64(most, held - min_u64(held, stay));
 	}
 	return (uint32_t)most;
@@ -315,9 +316,11 @@ static bool is_unchanged(const struct moving *p)
 	return pte_state(e) == PAGE_TRANSIT && mpn_eq(pte_mpn(e), p->mpn);
 }
 
-/* A page leaves, or stays: then it has no slot any more. 0, or -errno if it could not be written.
+/*
+ * A page leaves, or stays: then it has no slot any more. 0, or -errno if it could
+ * not be written; hopeless: none could before, and it is not tried by itself.
  */
-static int leave(struct swap *s, struct moving *p, struct err *err)
+static int leave(struct swap *s, struct moving *p, bool hopeless, struct err *err)
 {
 	struct swap_vm *stats = s->vm[p->pmap->vm->id];
 	bool unchanged = is_unchanged(p);
@@ -325,7 +328,7 @@ static int leave(struct swap *s, struct moving *p, struct err *err)
 	int rc = 0;
 
 	if (unchanged && p->write && !p->written)
-		rc = write_alone(s, p, e, err);
+		rc = hopeless ? -EIO : write_alone(s, p, e, err);
 	if (unchanged && rc == 0) {
 		stats->outs++;
 		stats->writes += p->write;
@@ -351,7 +354,7 @@ static uint32_t leave_all(struct swap *s, struct batch *b, bool *failed, struct 
 	uint32_t left = 0;
 
 	for (uint32_t i = 0; i < b->n; i++) {
-		*failed |= leave(s, &b->page[i], err) != 0;
+		*failed |= leave(s, &b->page[i], *failed, err) != 0;
 		left += b->page[i].slot != SLOT_NONE;
 	}
 	for (uint32_t i = 0, n; m->backing->runs && i < b->n; i += n) {

@@ -119,6 +119,7 @@ int swap_store(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, struct err *e
 		s->retired++; /* the slot stays taken */
 		host_event(s->host, NULL, "slot retired", "%s", err ? err->msg : strerror(-rc));
 	}
+	*slot = SLOT_NONE;
 	return rc;
 }
 

@@ -17,7 +17,8 @@
 #define PAGES  200
 #define FRAMES 400
 #define SLOTS  1300 /* more than there are pages */
-#define FEW    420  /* fewer, but with the frames enough */
+#define MANY   400000
+#define FEW    420 /* fewer, but with the frames enough */
 #define STEPS  (40000 / TEST_SCALE)
 
 static struct {
@@ -230,6 +231,8 @@ static void meanwhile_and_sharing(void)
 static void failing_disk(void)
 {
 	run(&backing_live, 16, "random", "none", 40, SLOTS);
+	/* So often that a page finds no place at all; the slots tried are lost. */
+	run(&backing_live, 8, "random", "none", 3, MANY);
 }
 
 /* Pages that found no slot stay, whether or not others of their batch left. */
