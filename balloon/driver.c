@@ -31,6 +31,7 @@ struct driver {
 	bool busy;		/* in the middle of its own work */
 	/* What was said last and is not answered: its pages are neither here nor there. */
 	uint16_t asked; /* its type, or 0 */
+	uint16_t limbo; /* or the type of one that the host was left with: until its next welcome */
 	uint32_t asked_n;
 	_Alignas(8) uint8_t batch[BALLOON_MSG_MAX];
 };
@@ -104,19 +105,33 @@ static void free_unreported(struct driver *d, uint32_t ppn)
 		free_reported(d, ppn);
 }
 
-/* Everything goes back to the guest: the host has been told, or is out of step. */
-static void free_all(struct driver *d)
+/* What was asked, and never answered, is the guest's again. */
+static void free_asked(struct driver *d)
 {
 	const struct balloon_pages *b = batch_of(d);
 
 	for (uint32_t i = 0; i < d->asked_n; i++) {
-		if (d->asked == BALLOON_MSG_HINT)
+		if (d->limbo == BALLOON_MSG_HINT)
 			free_unreported(d, le32toh(b->ppn[i]));
 		else
 			free_page(d, le32toh(b->ppn[i]));
 	}
-	d->asked = 0;
+	d->limbo = 0;
 	d->asked_n = 0;
+}
+
+/*
+ * Everything goes back to the guest: the host has been told, or is out of step.
+ * But pages that it was asked to take, and may be taking right now, have to wait
+ * until it is known to have read on: what the guest wrote there would be lost.
+ */
+static void free_all(struct driver *d)
+{
+	if (d->asked)
+		d->limbo = d->asked;
+	d->asked = 0;
+	if (d->limbo == BALLOON_MSG_DEFLATE)
+		free_asked(d);
 	while (d->n) {
 		const uint32_t ppn = some_held(d);
 		let_go(d, ppn);
@@ -222,6 +237,7 @@ static uint32_t can(const struct driver *d)
 
 static void welcomed(struct driver *d, const struct balloon_welcome *m)
 {
+	free_asked(d); /* the host has read our hello, and so all before it */
 	if (le16toh(m->version) != BALLOON_VERSION) { /* refused: try again, seldom */
 		silence(d);
 		return;
@@ -611,9 +627,15 @@ void driver_stop(struct driver *d)
 	if (d->talk == TALKING && stream_send(&d->stream, &bye, BALLOON_MSG_BYE, sizeof bye) == 0)
 		d->stream.end.ring(d->stream.end.ctx);
 	begin_anew(d);
+	free_asked(d);
 }
 
 uint32_t driver_holds(const struct driver *d)
 {
 	return d->n;
+}
+
+bool driver_waits(const struct driver *d)
+{
+	return d->asked_n > 0;
 }

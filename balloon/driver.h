@@ -55,4 +55,7 @@ void driver_stop(struct driver *driver);
 /* Pages that it holds. */
 uint32_t driver_holds(const struct driver *driver);
 
+/* Whether pages are on their way to the host or back: they can only be freed later. */
+bool driver_waits(const struct driver *driver);
+
 #endif

@@ -193,12 +193,21 @@ static void open_balloon(void)
 static bool relieve(uint32_t want)
 {
 	const uint32_t before = heap_pages_count(&ballast_heap.pages).free;
-	uint32_t n = 0;
+	uint32_t n = 0, free = 0;
 
-	purge();
-	if (serve.release.release && heap_pages_count(&ballast_heap.pages).free < before + want)
-		n = serve.release.release(serve.release.ctx, want < BEG_LEAST ? BEG_LEAST : want);
-	return n > 0 || heap_pages_count(&ballast_heap.pages).free > before;
+	for (int ms = 0;; ms += ANSWER_MS) {
+		purge();
+		free = heap_pages_count(&ballast_heap.pages).free;
+		if (serve.release.release && free < before + want)
+			n = serve.release.release(serve.release.ctx,
+						  want < BEG_LEAST ? BEG_LEAST : want);
+		if (n > 0 || heap_pages_count(&ballast_heap.pages).free > before)
+			return true;
+		if (!serve.driver || !driver_waits(serve.driver) || ms >= PATIENCE_S * 1000)
+			return false;
+		ring_host(NULL); /* some pages are on their way to the host, or back */
+		clock_run_until(&serve.clock, now_ns());
+	}
 }
 
 static void answer_begs(void)

@@ -155,6 +155,47 @@ static void released(void)
 	rig_close(&r);
 }
 
+static struct balloon *to_leave; /* by deafening_alloc() */
+
+/* The host hears nothing of what is allocated for it. */
+static int deafening_alloc(void *ctx, ppn_t *ppn)
+{
+	const struct toy_guest *g = ctx;
+
+	balloon_disconnect(to_leave, g->vm);
+	return toy_alloc(ctx, ppn);
+}
+
+/* Pages on their way to a host that does not answer: it may yet take them, so they wait. */
+static void unanswered(void)
+{
+	struct rig r;
+	struct driver_guest table;
+	struct err err;
+
+	rig_open(&r, 64 * MB, 0, false);
+	local_driver_free(r.local);
+	to_leave = r.bt.balloon;
+	table = toy_table(r.guest);
+	table.alloc_page = deafening_alloc;
+	CU_ASSERT_EQUAL_FATAL(
+		local_driver_new(r.bt.balloon, r.vm, &table, &r.bt.opts, 0, &r.local, &err), 0);
+	aim(&r, 44 * MB);
+	for (int i = 0; i < 300 && r.guest->n == 0; i++)
+		balloon_test_wait(&r.bt, 10 * MS);
+	const uint32_t gone = r.guest->n;
+	CU_ASSERT_TRUE(gone > 0);
+	CU_ASSERT_EQUAL(held(&r), 0);
+	CU_ASSERT_EQUAL(r.guest->release.release(r.guest->release.ctx, 1), 0);
+	CU_ASSERT_TRUE(driver_waits(local_driver_of(r.local)));
+	balloon_test_wait(&r.bt, 5000 * MS); /* it has given the host up by now */
+	CU_ASSERT_EQUAL(r.guest->n, gone);
+	CU_ASSERT_TRUE(driver_waits(local_driver_of(r.local)));
+	driver_stop(local_driver_of(r.local));
+	agree(&r, 0);
+	rig_close(&r);
+}
+
 /* The guest wrote to a page that it had given: all of it is void, and it starts over. */
 static void popped_resets(void)
 {
@@ -329,7 +370,8 @@ static void pressure(void)
 TESTS("balloon/driver", {"an idle guest gives 100 MB within 2 s", idle_guest_in_two_seconds},
       {"interrupted at once", interrupted_at_once}, {"the guest refuses", guest_refuses},
       {"the cap is kept", cap_is_kept}, {"out of memory it deflates", released},
-      {"a touch resets", popped_resets}, {"touched pages one by one", popped_one_by_one},
+      {"unanswered", unanswered}, {"a touch resets", popped_resets},
+      {"touched pages one by one", popped_one_by_one},
       {"stopped it gives all back", stopped_gives_all},
       {"vanishes and comes back", vanishes_and_comes_back}, {"hints", hints},
       {"pressure", pressure})
