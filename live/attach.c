@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define STALE_MOST 4 /* answers that were not asked for */
 #define MOVE_PATIENCE_MS                                                                           \
 	10000 /* an agent that does not answer for that long has lost its guest                    \
 	       */
@@ -71,9 +72,10 @@ static void bury(struct live_vm *v)
 	else
 		vm_end(v->vm, "its process has ended");
 	channel_close(v);
+	/* First: a manager that dies in between must not find a guest without descriptors. */
+	arena_drop(&v->live->arena, v->record);
 	for (unsigned i = 0; i < KEPT_EACH; i++)
 		kept_put(v->live->kept, kept_place(v) + i, -1);
-	arena_drop(&v->live->arena, v->record);
 	v->at = NULL;
 	v->record = NULL;
 }
@@ -121,8 +123,9 @@ static int ask(struct live_vm *v, struct wire *w, size_t size)
 	/*
 	 * Nothing that the agent does waits for the manager. A process that
 	 * is stopped from outside does not answer: its guest goes, not the host.
+	 * Before this answer there may be one to a manager that has died.
 	 */
-	do {
+	for (int stale = 0; stale < STALE_MOST; stale++) {
 		if (poll(&answer, 1, MOVE_PATIENCE_MS) != 1)
 			return -ETIMEDOUT;
 		ssize_t n = wire_receive(v->sock.fd, w, &fd);
@@ -132,8 +135,10 @@ static int ask(struct live_vm *v, struct wire *w, size_t size)
 			return -ESRCH;
 		if (w->op != WIRE_DONE)
 			return -EPROTO;
-	} while (w->tag != tag); /* an answer to a manager that has died */
-	return w->rc;
+		if (w->tag == tag)
+			return w->rc;
+	}
+	return -EPROTO;
 }
 
 int attach_move(struct live_vm *v, const struct wire_move *move)
@@ -296,9 +301,9 @@ static void hello(struct live *live, int sock, const struct wire *w)
 			return;
 		err_run(&err, -rc, "it cannot be attached: %s", strerror(-rc));
 		attach_fail(v, &err);
-		if (v->process.fd < 0)
-			bury(v);
-		return;
+		if (v->process.fd >= 0)
+			return;
+		bury(v);
 	}
 	close(sock);
 }

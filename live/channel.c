@@ -134,8 +134,10 @@ static int connect_balloon(struct channel *c)
 	c->ring.bell_ctx = c;
 	const struct balloon_end end = ring_as_end(&c->ring);
 	balloon_steal(v->live->balloon, v->vm, &v->stats.fault_ns);
-	balloon_connect(v->live->balloon, v->vm, &end);
-	return listen_to(c);
+	int rc = listen_to(c);
+	if (rc == 0)
+		balloon_connect(v->live->balloon, v->vm, &end);
+	return rc;
 }
 
 int channel_open(struct live_vm *v, enum channel_kind kind, struct err *err)

@@ -131,7 +131,9 @@ static uint32_t reach(const struct live_vm *v, ppn_t ppn)
 	const struct pmap *pmap = v->vm->pmap;
 	uint32_t most = v->around, n = 1;
 
-	if (host->machine.free <= host->mark_high + (uint64_t)most)
+	/* Nothing may be taken meanwhile: not from the machine, nor by a VM that is at its most. */
+	if (host->machine.free <= host->mark_low ||
+	    host->machine.free <= host->mark_high + (uint64_t)most)
 		return 1;
 	while (n < most && ppn.n + n < pmap->pages && (ppn.n + n) % most && !v->at[ppn.n + n] &&
 	       is_fresh(pmap_peek(pmap, (ppn_t){ppn.n + n})))

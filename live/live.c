@@ -350,6 +350,7 @@ static int resume(struct live_vm *v, struct err *err)
 {
 	int rc = attach_watch(v);
 
+	attach_hold(v, false); /* for a dump that will not come to its end */
 	rc = rc ? rc : attach_sync(v);
 	if (rc == 0)
 		rc = fault_settle(v, err);
