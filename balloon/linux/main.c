@@ -251,24 +251,26 @@ static void remove(struct pci_dev *pdev)
 	free_bb(b);
 }
 
+static void set_away(struct bb *b, bool away)
+{
+	mutex_lock(&b->lock);
+	b->away = away;
+	mutex_unlock(&b->lock);
+}
+
 /* From here until be_back() nobody touches the device. */
 static int go_away(struct bb *b)
 {
 	int rc = kthread_park(b->thread);
 
-	if (rc)
-		return rc;
-	mutex_lock(&b->lock);
-	b->away = true;
-	mutex_unlock(&b->lock);
-	return 0;
+	if (rc == 0)
+		set_away(b, true);
+	return rc;
 }
 
 static void be_back(struct bb *b)
 {
-	mutex_lock(&b->lock);
-	b->away = false;
-	mutex_unlock(&b->lock);
+	set_away(b, false);
 	bb_kick(b);
 	kthread_unpark(b->thread);
 }
@@ -287,7 +289,8 @@ static int __maybe_unused freeze(struct device *dev)
 	if (rc)
 		return rc;
 	give_back(b);
-	return go_away(b);
+	set_away(b, true);
+	return 0;
 }
 
 static int __maybe_unused resume(struct device *dev)
