@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #define QEMU "qemu-system-x86_64"
@@ -180,6 +182,7 @@ static void compose(struct line *l, const struct rig_parts *p, int qmp)
 
 static _Noreturn void become(char **argv, int in, int out)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(in, 0);
 	dup2(out, 1);
 	dup2(out, 2);

@@ -317,7 +317,16 @@ static void expect_all(const struct fig2 *f, json_t *told)
 			.value = loss(&f->at[i]),
 			.source = SOURCE,
 		};
+		const struct expectation filled = {
+			.quantity = "live: in the balloon, MB",
+			.when = when,
+			.relation = EXPECT_AT_LEAST,
+			.target = 0.9 * (size_mb(LAST) - size_mb(i)),
+			.value = f->at[i].balloon_mb,
+			.source = "else the two guests are not of one size",
+		};
 		snprintf(when, sizeof when, "%u MB", size_mb(i));
+		expect(told, &filled);
 		expect(told, &e);
 		if (fabs(loss(&f->at[LAST])) > WITHIN / 2.0 || f->at[i].steal > 0.2)
 			expect_explain(told,

@@ -56,6 +56,7 @@ static void on_record(void *ctx, const struct console_record *r)
 		m->ends++;
 		m->bad += r->bad;
 		m->ops += ops > (double)m->program[i].done ? (uint64_t)ops - m->program[i].done : 0;
+		m->program[i].done = m->program[i].t_ms = 0; /* it may be run again */
 	} else {
 		uint64_t ms = r->t_ms > m->program[i].t_ms ? r->t_ms - m->program[i].t_ms : r->t_ms;
 		m->ops += r->done > m->program[i].done ? r->done - m->program[i].done : 0;
