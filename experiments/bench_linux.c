@@ -73,15 +73,15 @@ static int open_host(struct job **job, const char *agents, struct liveparts *par
 static int under_host(const struct guestproc *g, struct launch *l, pid_t *pid, struct err *err)
 {
 	struct liveparts parts = {0};
-	struct live_vm *v;
-	struct job *job;
+	struct live_vm *v = NULL;
+	struct job *job = NULL;
 
 	snprintf(l->agents, sizeof l->agents, "/tmp/ballast-bench.%d", (int)getpid());
 	int rc = open_host(&job, l->agents, &parts, err);
 	if (rc == 0)
 		rc = live_add(parts.live, g->name, NULL, (uint32_t)(MEMORY >> PAGE_SHIFT), &v, err);
 	rc = rc ? rc : launch_go(g, l, pid, err);
-	while (rc == 0 && v->state != LIVE_GONE && waitpid(*pid, NULL, WNOHANG) == 0)
+	while (rc == 0 && v && v->state != LIVE_GONE && waitpid(*pid, NULL, WNOHANG) == 0)
 		rc = live_turn(parts.live, 100000000, err);
 	host_free(parts.host);
 	if (job)
