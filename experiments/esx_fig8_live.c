@@ -162,11 +162,15 @@ static void tell_numbers(const struct curves *c, json_t *told)
 	tell(told, "ours               %6.1f  %6.1f  %6.1f  %6.1f", cell(c, last, HIGH),
 	     cell(c, last, SOFT), cell(c, last, HARD), cell(c, last, LOW));
 	tell(told, "paper, minutes       88.6    2.25    0.27    0.08");
-	tell(told,
-	     "All balloons are up after %.1f s; until then %.0f MB are paged out, afterwards "
-	     "%.0f MB.",
-	     seconds(c, up), sum(c, up, SWAP_OUTS),
-	     sum(c, last, SWAP_OUTS) - sum(c, up, SWAP_OUTS));
+	if (up < last)
+		tell(told,
+		     "All balloons are up after %.1f s; until then %.0f MB are paged out, "
+		     "afterwards %.0f MB.",
+		     seconds(c, up), sum(c, up, SWAP_OUTS),
+		     sum(c, last, SWAP_OUTS) - sum(c, up, SWAP_OUTS));
+	else
+		tell(told, "Not all balloons came up; %.0f MB are paged out.",
+		     sum(c, last, SWAP_OUTS));
 	tell(told, "Most at any time: %.0f MB allocated, %.0f MB in balloons.", most(c, HELD),
 	     most(c, BALLOON));
 	tell(told,
