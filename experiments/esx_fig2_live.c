@@ -11,12 +11,10 @@
  */
 #include "experiments/experiment.h"
 
-#include "experiments/balloon_rig.h"
 #include "experiments/curves.h"
 #include "experiments/expect.h"
 #include "experiments/live_variant.h"
 #include "experiments/module_make.h"
-#include "experiments/module_state.h"
 #include "experiments/outdir.h"
 #include "experiments/paper.h"
 
@@ -346,14 +344,6 @@ static void expect_all(const struct fig2 *f, json_t *told)
 }
 
 /* The guests' kernel is the newest one with headers here. */
-static int build_module(struct err *err)
-{
-	char release[MODULE_RELEASE], path[PATH_MAX];
-	int rc = rig_kernel(release, err);
-
-	return rc ? rc : module_build(release, path, err);
-}
-
 int esx_fig2_live_run(const char *dir, json_t *told, struct err *err)
 {
 	struct fig2 f = {.time_s = TIME_S};
@@ -361,7 +351,7 @@ int esx_fig2_live_run(const char *dir, json_t *told, struct err *err)
 	int rc = paper_load("paper/fig2_balloon.csv", &f.paper, err);
 	if (rc)
 		return rc;
-	rc = build_module(err);
+	rc = module_for_guests(err);
 	rc = rc ? rc : run_all(&f, err);
 	rc = rc ? rc : write_csv(&f, dir, err);
 	rc = rc ? rc : live_variant_plot(ID, dir, told, err);

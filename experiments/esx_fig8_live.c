@@ -10,12 +10,10 @@
  */
 #include "experiments/experiment.h"
 
-#include "experiments/balloon_rig.h"
 #include "experiments/curves.h"
 #include "experiments/expect.h"
 #include "experiments/live_variant.h"
 #include "experiments/module_make.h"
-#include "experiments/module_state.h"
 #include "experiments/outdir.h"
 
 #include <math.h>
@@ -230,19 +228,11 @@ static void expect_all(const struct curves *c, json_t *told)
 		   SECTION);
 }
 
-static int build_module(struct err *err)
-{
-	char release[MODULE_RELEASE], path[PATH_MAX];
-	int rc = rig_kernel(release, err);
-
-	return rc ? rc : module_build(release, path, err);
-}
-
 int esx_fig8_live_run(const char *dir, json_t *told, struct err *err)
 {
 	struct curves c = {.of = columns, .columns = COLUMNS, .rows = ROWS, .step_ns = STEP_NS};
 
-	int rc = build_module(err);
+	int rc = module_for_guests(err);
 	rc = rc ? rc : curves_take(&c, ID "/live.job", "", err);
 	if (rc)
 		return rc;

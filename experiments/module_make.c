@@ -3,6 +3,7 @@
 #include "experiments/datadir.h"
 #include "experiments/module_state.h"
 #include "experiments/spawn.h"
+#include "live/qemu.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,4 +32,14 @@ int module_build(const char *release, char path[PATH_MAX], struct err *err)
 	if (rc == 0 && snprintf(path, PATH_MAX, "%s/" MODULE_NAME ".ko", folder) >= PATH_MAX)
 		rc = err_run(err, ENAMETOOLONG, "%s: too long a path", folder);
 	return rc;
+}
+
+int module_for_guests(struct err *err)
+{
+	char kernel[512], release[QEMU_RELEASE], path[PATH_MAX];
+	int rc = qemu_kernel(kernel, err);
+
+	if (rc == 0 && !qemu_release(kernel, release))
+		rc = err_run(err, ENOEXEC, "%s: it does not say of what release it is", kernel);
+	return rc ? rc : module_build(release, path, err);
 }

@@ -17,4 +17,7 @@ MUST_CHECK int module_build(const char *release, char path[PATH_MAX], struct err
 MUST_CHECK int module_script(const char *verb, const char *release, const char *to,
 			     struct err *err);
 
+/* The same for the kernel that Linux guests boot where none is named (live/qemu.h). */
+MUST_CHECK int module_for_guests(struct err *err);
+
 #endif

@@ -100,9 +100,11 @@ int qemu_kernel(char path[512], struct err *err)
 		glob_t g;
 		if (glob(patterns[i], 0, NULL, &g))
 			continue;
-		found = g.gl_pathc > 0;
-		if (found)
-			snprintf(path, 512, "%s", g.gl_pathv[g.gl_pathc - 1]);
+		for (size_t k = 0; k < g.gl_pathc; k++) {
+			if (!found || strverscmp(g.gl_pathv[k], path) > 0)
+				snprintf(path, 512, "%s", g.gl_pathv[k]);
+			found = true;
+		}
 		globfree(&g);
 	}
 	if (!found)
