@@ -19,7 +19,7 @@ cat >$out/flags <<'EOF'
 -fno-strict-aliasing -fno-omit-frame-pointer
 -fsanitize=address,undefined -fno-sanitize-recover=all
 EOF
-libs='-lconfuse -lsqlite3 -ljansson -lxxhash -lzstd -llz4 -lm'
+libs='-lconfuse -lsqlite3 -ljansson -lxxhash -lzstd -llz4 -luring -lm'
 
 # One object per source, in parallel.
 sources=$(make -s sources)
