@@ -26,12 +26,13 @@ set xtics ("interrupts,\ninit\\_on\\_alloc=0" 0, "interrupts,\npages cleared" 1,
 set boxwidth 0.18
 set style fill solid 0.85 noborder
 set errorbars 1
-set key outside bottom center horizontal samplen 1.5
+set key inside top center horizontal samplen 1.5
+set bmargin 4
 
 plot of("give") using ($0 - 0.3):3 with boxes linecolor rgb "#0072B2" title "given: ballast", \
-	of("virtio-give") using ($0 - 0.1):3 with boxes linecolor rgb "#D55E00" title "virtio", \
+	of("virtio-give") using ($0 - 0.1):3 with boxes linecolor rgb "#D55E00" title "virtio-balloon", \
 	of("take") using ($0 + 0.1):3 with boxes linecolor rgb "#56B4E9" title "taken back: ballast", \
-	of("virtio-take") using ($0 + 0.3):3 with boxes linecolor rgb "#E69F00" title "virtio", \
+	of("virtio-take") using ($0 + 0.3):3 with boxes linecolor rgb "#E69F00" title "virtio-balloon", \
 	of("give") using ($0 - 0.3):3:4:5 with yerrorbars pointtype 0 linecolor rgb "black" notitle, \
 	of("virtio-give") using ($0 - 0.1):3:4:5 with yerrorbars pointtype 0 linecolor rgb "black" notitle, \
 	of("take") using ($0 + 0.1):3:4:5 with yerrorbars pointtype 0 linecolor rgb "black" notitle, \
