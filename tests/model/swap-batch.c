@@ -210,7 +210,8 @@ static void run(const struct backing *store, uint32_t cluster, const char *victi
 	       (unsigned long long)md.moved, (unsigned long long)md.meanwhile,
 	       (unsigned long long)md.came_back);
 	CU_ASSERT_TRUE(md.moved > STEPS / 10);
-	CU_ASSERT_TRUE(!md.live || md.came_back > STEPS / 1000);
+	/* Fewer come back where many find no slot. */
+	CU_ASSERT_TRUE(!md.live || md.came_back > STEPS / (slots == SLOTS ? 200 : 1000));
 	if (md.t.sharing)
 		CU_ASSERT_TRUE(sharing_stats(md.t.sharing)->settled > 0);
 	test_host_free(&md.t);
