@@ -48,7 +48,7 @@ check() {
 }
 # till GUEST COLUMN TEST: an awk test of x
 till() {
-	for _ in $(seq 300); do
+	for _ in $(seq 900); do
 		"$ballast" vm list -a | awk -v vm="$1" '$1 == vm { x = $'"$2"' } END { exit !('"$3"') }' &&
 			return
 		sleep 0.1
@@ -56,7 +56,7 @@ till() {
 	fail "$1: $(of "$1" "$2") is not $3"
 }
 driven() {
-	for _ in $(seq 300); do
+	for _ in $(seq 900); do
 		"$ballast" host status >"$work/out"
 		grep -q "^l: .* driver on" "$work/out" && return
 		sleep 0.1
@@ -120,7 +120,7 @@ check "by the loop"
 "$ballast" vm set l --balloon 308kb || fail "vm set: $?"
 till l 2 'x == "gone"'
 "$ballast" vm stop v && "$ballast" vm stop none
-for _ in $(seq 100); do
+for _ in $(seq 600); do
 	[ "$("$ballast" vm list | wc -l)" = 1 ] && break
 	sleep 0.1
 done

@@ -69,7 +69,7 @@ done
 for guest in a b c; do
 	"$ballast" vm stop $guest || fail "stop $guest"
 done
-for _ in $(seq 200); do
+for _ in $(seq 600); do
 	[ "$("$ballast" vm list | wc -l)" = 1 ] && break
 	sleep 0.1
 done
@@ -82,14 +82,14 @@ done
 "$ballast" host stop || fail "host stop: $?"
 
 # A host that stays dead: its guests are ended after the time that was stated.
-"$ballast" host start -s host.memory=48mb -s live.orphan=2s >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+"$ballast" host start -s host.memory=48mb -s live.orphan=4s >"$work/out" 2>&1 || fail "$(cat "$work/out")"
 "$ballast" vm start d -m 16mb "$verify" - 600 2 3 >"$work/out" 2>&1 || fail "$(cat "$work/out")"
 guest=$("$ballast" vm list | awk '$1 == "d" { print $3 }')
 manager=$(field pid)
 kill -9 "$(awk '/^PPid:/ { print $2 }' "/proc/$manager/status")" "$manager"
 sleep 1
 kill -0 "$guest" 2>/dev/null || fail "the guest was ended before its time"
-for _ in $(seq 60); do
+for _ in $(seq 300); do
 	kill -0 "$guest" 2>/dev/null || break
 	sleep 0.1
 done

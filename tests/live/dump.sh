@@ -43,7 +43,7 @@ for guest in a b; do
 	"$ballast" vm start $guest -m 128mb --accel "${LIVE_ACCEL:-auto}" --run 'echo booted; sleep 1000' \
 		>"$work/out" 2>"$work/err" || fail "$(cat "$work/out" "$work/err")"
 done
-for _ in $(seq 60); do
+for _ in $(seq 120); do
 	grep -q booted "$BALLAST_SOCKET.a.log" && grep -q booted "$BALLAST_SOCKET.b.log" && break
 	sleep 1
 done
@@ -58,29 +58,37 @@ for _ in $(seq 15); do
 	[ "$before" -gt 0 ] && [ $((saved - before)) -lt $((saved / 50)) ] && break
 	before=$saved
 done
-"$ballast" vm dump a b -o "$work" --json >"$work/told" || fail "vm dump: $?"
-"$ballast" image scan --json --no-patch --sample=0 "$work/a.img" "$work/b.img" >"$work/scan" ||
-	fail "image scan: $?"
+# What sharing saves, and what it could by dumps of this moment. They are to be within
+# what changes meanwhile: what a guest wrote since the scan last came by, and pages that
+# only now are equal. A scan that a busy machine holds up has some looks to catch up.
+look() {
+	"$ballast" vm dump a b -o "$work" --json >"$work/told" || fail "vm dump: $?"
+	"$ballast" image scan --json --no-patch --sample=0 "$work/a.img" "$work/b.img" >"$work/scan" ||
+		fail "image scan: $?"
+	# A page that its guest never had is a hole, which the scan counts as one more page
+	# of zeroes, and which has no frame to be saved.
+	unbacked=$(awk '$1 == "\"unbacked\":" { n += $2 } END { print n + 0 }' "$work/told")
+	swapped=$(awk '$1 == "\"swapped\":" { n += $2 } END { print n + 0 }' "$work/told")
+	saved=$(number share_saved "$work/told")
+	pages=$(number pages "$work/scan")
+	distinct=$(number distinct "$work/scan")
+	found=$((pages - distinct - unbacked))
+	off=$((found > saved ? found - saved : saved - found))
+	echo "pages $pages, of them never touched $unbacked, different $distinct: by the dumps sharing could save $found, and it saves $saved"
+}
+for _ in $(seq 5); do
+	look
+	[ $off -le $((found / 20)) ] && break
+	sleep 3
+done
+[ $off -le $((found / 20)) ] || fail "that is $off apart, more than 5 %"
+[ "$swapped" = 0 ] || fail "$swapped pages are swapped"
+[ "$found" -gt 10000 ] || fail "the dumps have only $found pages to save"
 "$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
-
-# Images have the guests' sizes; a page that its guest never had is a hole, which the
-# scan counts as one more page of zeroes, and which has no frame to be saved.
 for guest in a b; do
 	[ "$(stat -c %s "$work/$guest.img")" = $((128 << 20)) ] || fail "$guest.img: $(stat -c %s "$work/$guest.img") bytes"
 done
-unbacked=$(awk '$1 == "\"unbacked\":" { n += $2 } END { print n + 0 }' "$work/told")
-swapped=$(awk '$1 == "\"swapped\":" { n += $2 } END { print n + 0 }' "$work/told")
-saved=$(number share_saved "$work/told")
-pages=$(number pages "$work/scan")
-distinct=$(number distinct "$work/scan")
-found=$((pages - distinct - unbacked))
-echo "pages $pages, of them never touched $unbacked, different $distinct: by the dumps sharing could save $found, and it saves $saved"
-[ "$swapped" = 0 ] || fail "$swapped pages are swapped"
-[ "$found" -gt 10000 ] || fail "the dumps have only $found pages to save"
-# Within what changes meanwhile: what a guest wrote since the scan last came by, and pages
-# that only now are equal.
-off=$((found > saved ? found - saved : saved - found))
-[ $off -le $((found / 20)) ] || fail "that is $off apart, more than 5 %"
+
 # Two guests alike: about half of their pages (52 to 59 % in several runs: how many
 # pages a boot touches, and so how many of them are zeroes, differs).
 echo "of $((pages - unbacked)) pages $((100 * saved / (pages - unbacked))) % are reclaimed"

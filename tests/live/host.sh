@@ -84,7 +84,7 @@ grep -q 'not JSON' "$work/out" && grep -q "there is no 'what'" "$work/out" ||
 	fail "hostile clients were told: $(cat "$work/out")"
 
 # Guests that are: one ends by itself, one is stopped, one is killed.
-for guest in ends:4 stops:60 dies:60; do
+for guest in ends:6 stops:60 dies:60; do
 	"$ballast" vm start "${guest%:*}" -m 32mb "$verify" - "${guest#*:}" 2 1 >"$work/out" 2>&1 ||
 		fail "$(cat "$work/out")"
 done
@@ -115,7 +115,7 @@ if command -v script >/dev/null; then
 fi
 kill -9 "$("$ballast" vm list | awk '$1 == "dies" { print $3 }')"
 "$ballast" vm stop stops
-for _ in $(seq 200); do
+for _ in $(seq 600); do
 	[ "$("$ballast" vm list | wc -l)" = 1 ] && break
 	sleep 0.1
 done
@@ -135,7 +135,7 @@ grep -q ' bad 0$' "$BALLAST_SOCKET.last.log" || fail "last: $(cat "$BALLAST_SOCK
 : >"$BALLAST_SOCKET.agents"
 "$ballast" host start -s host.memory=16mb -s swap.size=4mb >"$work/out" 2>&1 || fail "$(cat "$work/out")"
 "$ballast" vm start large -m 40mb "$verify" - 60 2 1 >"$work/out" 2>&1
-for _ in $(seq 100); do
+for _ in $(seq 600); do
 	"$ballast" vm list -a | grep -q '^large *failed.*raise swap.size' && break
 	sleep 0.1
 done
@@ -147,7 +147,7 @@ done
 # Without its keeper the manager ends the guests, and itself.
 manager=$("$ballast" host status --json | awk '$1 == "\"pid\":" { print $2 + 0; exit }')
 kill -9 "$(awk '/^PPid:/ { print $2 }' "/proc/$manager/status")"
-for _ in $(seq 100); do
+for _ in $(seq 600); do
 	kill -0 "$manager" 2>/dev/null || break
 	sleep 0.1
 done

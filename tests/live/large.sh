@@ -33,7 +33,7 @@ release=$(find /boot -name 'vmlinuz-*-cloud-amd64' | sed 's/.*vmlinuz-//' | sort
 
 # status TEXT: until the host's status has it.
 status() {
-	for _ in $(seq 300); do
+	for _ in $(seq 900); do
 		"$ballast" host status >"$work/out"
 		grep -q "$1" "$work/out" && return
 		sleep 0.1

@@ -33,7 +33,7 @@ ask() {
 
 # till SOCKET SECTION LINE: until INFO says so.
 till() {
-	for _ in $(seq 300); do
+	for _ in $(seq 1200); do
 		ask "$1" info "$2" 2>/dev/null | tr -d '\r' | grep -q "^$3" && return
 		sleep 0.05
 	done
@@ -103,15 +103,19 @@ till plain.sock persistence loading:0
 # Half of the keys go; the balloon gets what they had.
 awk -v n="$keys" 'BEGIN { for (i = 1; i < n; i += 2) print "DEL key:" i }' | ask guest.sock --pipe >"$work/out"
 "$ballast" vm set store --balloon $((keys / 1000))mb || fail "vm set --balloon"
-sleep 1
-"$ballast" vm list | awk '{ print "  " $0 } $1 == "store" { n = $8 > 10 && $7 > 1 } END { exit !n }' ||
+for _ in $(seq 300); do
+	"$ballast" vm list >"$work/out"
+	awk '$1 == "store" { n = $8 > 10 && $7 > 1 } END { exit !n }' "$work/out" && break
+	sleep 0.1
+done
+awk '{ print "  " $0 } $1 == "store" { n = $8 > 10 && $7 > 1 } END { exit !n }' "$work/out" ||
 	fail "not ballooned or not swapped"
 sets 3 commands | ask guest.sock --pipe >"$work/out" || fail "$(cat "$work/out")"
 grep -q 'errors: 0, replies: '"$keys" "$work/out" || fail "the guest had no memory: $(cat "$work/out")"
 [ "$(read_back)" = "$(sets 3 values | md5sum)" ] || fail "keys are wrong after the balloon"
 "$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
 ask guest.sock shutdown nosave >/dev/null 2>&1
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
 	[ "$("$ballast" vm list | wc -l)" = 1 ] && break
 	sleep 0.05
 done

@@ -70,8 +70,13 @@ sed -i 's/^vm b.*//; s/- 1 2/- 60 2/' "$work/two.job"
 for signal in TERM KILL; do
 	"$ballast" run "$work/two.job" -o "$work/cut" >/dev/null 2>&1 &
 	pid=$!
-	sleep 1
-	guest=$(ps -o pid= --ppid $pid | xargs)
+	guest=
+	for _ in $(seq 300); do
+		guest=$(ps -o pid= --ppid $pid | xargs)
+		[ -n "$guest" ] && break
+		sleep 0.1
+	done
+	sleep 0.3
 	kill -$signal $pid
 	wait $pid 2>/dev/null
 	rc=$?
