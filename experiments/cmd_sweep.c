@@ -21,7 +21,13 @@
 
 #define POINTS_SHOWN 60
 
-enum { KEY_PARTITION = 256, KEY_TIME, KEY_ARRAY_SIZE, KEY_TASK }; /* options of no letter */
+enum {
+	KEY_PARTITION = 256,
+	KEY_TIME,
+	KEY_ARRAY_SIZE,
+	KEY_TASK,
+	KEY_FORCE
+}; /* options of no letter */
 
 struct sweep_args {
 	struct plan_args plan;
@@ -30,7 +36,7 @@ struct sweep_args {
 	const char *pareto_text;
 	struct pareto pareto;
 	size_t shown, workers; /* shown: metrics; the rest are the Pareto front's */
-	bool json, dry, slurm, list, array_size_given;
+	bool json, dry, slurm, list, force, array_size_given;
 	struct ready ready; /* of @NAME */
 	struct slurm_opts cluster;
 	const char *task;
@@ -120,6 +126,29 @@ static error_t parse_cluster(struct sweep_args *a, int key, const char *arg)
 	}
 }
 
+/* What only means something along with something else. */
+static error_t check_together(const struct sweep_args *a, const struct argp_state *state)
+{
+	const char *of_job = a->plan.varied ? "vary"
+			     : a->plan.sets ? "set"
+			     : a->plan.pins ? "pin"
+			     : a->dry	    ? "dry-run"
+					    : NULL;
+
+	if (a->task || a->list)
+		return 0;
+	if (!a->plan.job && !a->choice.resume)
+		return cmd_usage(state, "which job file?");
+	if (!a->plan.job && of_job)
+		return cmd_usage(state, "--%s is of a job: give that, too", of_job);
+	if (!a->slurm && (a->cluster.partition || a->cluster.time || a->array_size_given))
+		return cmd_usage(state, "--%s is of a job array: it needs --slurm",
+				 a->cluster.partition ? "partition"
+				 : a->cluster.time    ? "time"
+						      : "array-size");
+	return 0;
+}
+
 static error_t parse_sweep(int key, char *arg, struct argp_state *state)
 {
 	struct sweep_args *a = state->input;
@@ -153,21 +182,16 @@ static error_t parse_sweep(int key, char *arg, struct argp_state *state)
 	case 'l':
 		a->list = true;
 		return 0;
+	case KEY_FORCE:
+		a->force = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (a->plan.job)
 			return cmd_usage(state, "one job at a time; what is '%s'?", arg);
 		a->plan.job = arg;
 		return 0;
 	case ARGP_KEY_END:
-		if (!a->plan.job && !a->choice.resume && !a->task && !a->list)
-			return cmd_usage(state, "which job file?");
-		if (!a->slurm && !a->task &&
-		    (a->cluster.partition || a->cluster.time || a->array_size_given))
-			return cmd_usage(state, "--%s is of a job array: it needs --slurm",
-					 a->cluster.partition ? "partition"
-					 : a->cluster.time    ? "time"
-							      : "array-size");
-		return 0;
+		return check_together(a, state);
 	default:
 		return parse_cluster(a, key, arg);
 	}
@@ -180,7 +204,7 @@ static const struct argp_option sweep_options[] = {
 	{"pin", 'P', "KEY", 0, "A seed that stays as the job says, e.g. --pin gen.a.seed", 0},
 	{"set", 's', "KEY=VALUE", 0, "Set a key of the job for all runs", 0},
 	{"output", 'o', "DIR", 0, "Keep results.sqlite and the figures there (default: sweep)", 0},
-	{"resume", 'r', NULL, 0, "Go on with the sweep in DIR", 0},
+	{"resume", 'r', NULL, 0, "Go on with the sweep in DIR; more --seeds are added to it", 0},
 	{"retry", 't', NULL, 0, "Go on as --resume does, and run again what failed", 0},
 	{"jobs", 'J', "N", 0, "Workers at a time (default: one for each core)", 0},
 	{"metric", 'm', "NAME", 0,
@@ -190,6 +214,7 @@ static const struct argp_option sweep_options[] = {
 	{"pareto", 'p', "A,B", 0,
 	 "Draw two metrics against each other; a '+' before one that is better the larger", 0},
 	{"dry-run", 'd', NULL, 0, "Show what would run, and run nothing", 0},
+	{"force", KEY_FORCE, NULL, 0, "Write to DIR even if it holds other things than results", 0},
 	{"list", 'l', NULL, 0, "Name the sweeps that come with the program, and run none", 0},
 	{"json", 'j', NULL, 0, "Print one JSON object", 0},
 	{"slurm", 'S', NULL, 0, "Run as a Slurm job array; --jobs is then the workers of a task",
@@ -390,7 +415,10 @@ static int run_command(struct sweep_args *a, uint64_t *missed, struct err *err)
 		plan_free(plan);
 		return 0;
 	}
-	rc = outdir_make(a->choice.dir, &made, err);
+	if (!a->force)
+		rc = outdir_check(a->choice.dir, err);
+	if (rc == 0)
+		rc = outdir_make(a->choice.dir, &made, err);
 	if (rc) {
 		plan_free(plan);
 		return rc;
@@ -405,6 +433,7 @@ static int prepare(struct sweep_args *a, struct err *err)
 {
 	int rc = 0;
 
+	a->choice.seeds = a->plan.seeds; /* of a sweep that goes on: none said, none added */
 	if (a->plan.job && *a->plan.job == '@')
 		rc = ready_find(a->plan.job + 1, &a->plan, &a->metrics, &a->ready, err);
 	if (a->plan.seeds == 0)

@@ -25,7 +25,7 @@ static bool tells_of_results(const char *name)
 /* ".", "..", and what a killed program left. */
 static bool tells_nothing(const char *name)
 {
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, ".lock") == 0 ||
 	       strncmp(name, ".ballast-", 9) == 0;
 }
 

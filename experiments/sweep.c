@@ -71,27 +71,71 @@ static int look(void *arg, const struct record *row, struct err *err)
 	return 0;
 }
 
-/* The plan that is kept, compared with the one given, or in its place. */
-static int settle_plan(struct sweep *s, struct err *err)
+/* A plan given along tells what is kept, but for the seeds; the version is what it was. */
+static int compare_plan(const struct sweep *s, const json_t *kept, struct err *err)
+{
+	int rc = s->plan ? plan_same(kept, s->plan->told, err) : plan_same_version(kept, err);
+
+	if (rc && s->plan) {
+		err_prefix(err, "%s holds another sweep", s->dir);
+		size_t used = strlen(err->msg);
+		snprintf(err->msg + used, sizeof err->msg - used,
+			 ": give another -o, or --resume without a job");
+	}
+	return rc;
+}
+
+/* So many seeds instead, which must be no fewer. */
+static int add_seeds(const struct sweep *s, json_t *kept, uint32_t seeds, struct err *err)
+{
+	json_int_t there = json_integer_value(json_object_get(kept, "seeds"));
+
+	if (seeds < there)
+		return err_input(err,
+				 "%s: has %lld seeds, and --seeds %u would leave out runs: give as "
+				 "many or more",
+				 s->dir, (long long)there, seeds);
+	return json_object_set_new(kept, "seeds", json_integer(seeds))
+		       ? err_run(err, ENOMEM, "no memory for a sweep")
+		       : 0;
+}
+
+/* More seeds give the runs other numbers, which those of a job array must not meet. */
+static int grow(const struct sweep *s, uint32_t from, struct err *err)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof path, "%s/slurm", s->dir) < (int)sizeof path &&
+	    access(path, F_OK) == 0)
+		return err_input(err,
+				 "%s: has a job array of Slurm: take what that did by --resume, "
+				 "then add seeds",
+				 s->dir);
+	return sweep_db_grow(s->db, s->plan, from, err);
+}
+
+/* The plan that is kept takes the place of the one given, with more seeds if so chosen. */
+static int settle_plan(struct sweep *s, const struct sweep_choice *choice, struct err *err)
 {
 	json_t *kept = sweep_db_plan(s->db, err);
+	struct plan *old = NULL;
 
 	if (!kept)
 		return -EIO;
-	int rc = 0;
-	if (!s->plan) {
+	int rc = compare_plan(s, kept, err);
+	if (rc == 0)
+		rc = plan_from(kept, &old, err);
+	if (rc == 0 && choice->seeds)
+		rc = add_seeds(s, kept, choice->seeds, err);
+	plan_free(s->plan);
+	s->plan = NULL;
+	if (rc == 0)
 		rc = plan_from(kept, &s->plan, err);
-		if (rc == 0)
-			rc = plan_check_traces(s->plan, err);
-	} else {
-		rc = plan_same(kept, s->plan->told, err);
-		if (rc) {
-			err_prefix(err, "%s holds another sweep", s->dir);
-			size_t used = strlen(err->msg);
-			snprintf(err->msg + used, sizeof err->msg - used,
-				 ": give another -o, or --resume without a job");
-		}
-	}
+	if (rc == 0)
+		rc = plan_check_traces(s->plan, err);
+	if (rc == 0 && s->plan->seeds > old->seeds)
+		rc = grow(s, old->seeds, err);
+	plan_free(old);
 	json_decref(kept);
 	return rc;
 }
@@ -112,7 +156,7 @@ static int open_results(struct sweep *s, const struct sweep_choice *choice, stru
 	int rc = there ? sweep_db_open(s->dir, true, &s->db, err)
 		       : sweep_db_create(s->dir, s->plan, &s->db, err);
 	if (rc == 0 && there)
-		rc = settle_plan(s, err);
+		rc = settle_plan(s, choice, err);
 	if (rc)
 		return rc;
 	s->done = calloc(s->plan->runs / 8 + 1, 1);

@@ -31,13 +31,15 @@ struct sweep {
 
 struct sweep_choice {
 	const char *dir;
-	bool resume; /* go on where results are */
-	bool retry;  /* runs that failed are to do again */
+	bool resume;	/* go on where results are */
+	bool retry;	/* runs that failed are to do again */
+	uint32_t seeds; /* of a sweep that goes on: so many now, if not 0 */
 };
 
 /*
  * Begins a sweep in a folder that exists, or goes on with the one there. plan
- * may be NULL where one resumes: then it is the one kept there. Takes plan over.
+ * may be NULL where one resumes: then it is the one kept there. More seeds than
+ * that has are added to it; nothing else of it changes. Takes plan over.
  */
 MUST_CHECK int sweep_open(const struct sweep_choice *choice, struct plan *plan, struct sweep *sweep,
 			  struct err *err);

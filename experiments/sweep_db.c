@@ -210,11 +210,37 @@ static int put_plan(struct sweep_db *db, const struct plan *plan, struct err *er
 
 	if (!text)
 		return err_run(err, ENOMEM, "no memory for the plan");
-	if (sqlite3_prepare_v2(db->sql, "INSERT INTO meta VALUES('plan', ?)", -1, &st, NULL) ||
+	if (sqlite3_prepare_v2(db->sql, "INSERT OR REPLACE INTO meta VALUES('plan', ?)", -1, &st,
+			       NULL) ||
 	    sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC) || sqlite3_step(st) != SQLITE_DONE)
 		rc = failed(db, err);
 	sqlite3_finalize(st);
 	free(text);
+	return rc;
+}
+
+/* By way of negative numbers: no row meets one that is still to move. */
+int sweep_db_grow(struct sweep_db *db, const struct plan *plan, uint32_t from, struct err *err)
+{
+	static const char *const tables[] = {"runs", "timing"};
+	char sql[256];
+	int rc = run_sql(db, "BEGIN IMMEDIATE", err);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(tables); i++) {
+		snprintf(sql, sizeof sql,
+			 "UPDATE %s SET run = -1 - (run / %u * %u + run %% %u);"
+			 "UPDATE %s SET run = -1 - run",
+			 tables[i], from, plan->seeds, from, tables[i]);
+		rc = run_sql(db, sql, err);
+	}
+	if (rc == 0)
+		rc = put_plan(db, plan, err);
+	if (rc == 0)
+		rc = run_sql(db, "COMMIT", err);
+	if (rc)
+		sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
 	return rc;
 }
 

@@ -42,6 +42,13 @@ json_t *sweep_db_plan(struct sweep_db *db, struct err *err);
 MUST_CHECK int sweep_db_put(struct sweep_db *db, const struct plan *plan,
 			    const struct record *record, struct err *err);
 
+/*
+ * Takes up a plan that is the one kept with more seeds than `from`: every row gets
+ * the number that its run has in it. Without db unchanged.
+ */
+MUST_CHECK int sweep_db_grow(struct sweep_db *db, const struct plan *plan, uint32_t from,
+			     struct err *err);
+
 /* Each run that is there, in order; summary is NULL where it has none. Non-zero stops it. */
 typedef int sweep_row_fn(void *arg, const struct record *row, struct err *err);
 MUST_CHECK int sweep_db_each(struct sweep_db *db, bool summaries, sweep_row_fn *fn, void *arg,

@@ -344,10 +344,17 @@ static int refill(struct plan *plan, struct err *err)
 	json_int_t seeds = json_integer_value(json_object_get(plan->told, "seeds"));
 	struct job *trial;
 	struct axis axis;
+	const char *key;
+	json_t *base;
 
 	if (seeds < 1 || seeds > PLAN_RUNS_MAX)
 		return err_input(err, "the plan has no number of seeds");
 	plan->seeds = (uint32_t)seeds;
+	json_object_foreach(json_object_get(plan->told, "seed_keys"), key, base)
+	{
+		if (json_integer_value(base) > INT64_MAX - seeds)
+			return err_input(err, "%.60s is too large to count up from", key);
+	}
 	int rc = make_job(plan->told, &plan->job, err);
 	if (rc) {
 		plan->job = NULL;
@@ -358,7 +365,7 @@ static int refill(struct plan *plan, struct err *err)
 		return rc;
 	for (size_t i = 0; rc == 0 && i < json_array_size(vary); i++) {
 		const json_t *o = json_array_get(vary, i);
-		const char *key = json_string_value(json_object_get(o, "key"));
+		key = json_string_value(json_object_get(o, "key"));
 		rc = key ? axis_make(key, json_object_get(o, "values"), trial, &axis, err)
 			 : err_input(err, "axis %zu of the plan has no key", i);
 		if (rc == 0)

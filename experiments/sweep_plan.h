@@ -45,8 +45,15 @@ MUST_CHECK int plan_new(const struct plan_args *args, struct plan **plan, struct
 MUST_CHECK int plan_from(const json_t *told, struct plan **plan, struct err *err);
 void plan_free(struct plan *plan); /* NULL is fine */
 
-/* -EINVAL with the first difference in words, of a plan that is kept and one that is asked for. */
+/*
+ * -EINVAL with the first difference in words, of a plan that is kept and one that
+ * is asked for. How many seeds they have is left aside: seed k of a point is the
+ * same run in both.
+ */
 MUST_CHECK int plan_same(const json_t *kept, const json_t *asked, struct err *err);
+
+/* -EINVAL if it is another version's, whose runs may have other results. */
+MUST_CHECK int plan_same_version(const json_t *kept, struct err *err);
 
 /* That the traces are what they were. */
 MUST_CHECK int plan_check_traces(const struct plan *plan, struct err *err);

@@ -89,6 +89,36 @@ sed 's/killed/whole/g' out2 | cmp - out || fail "what is told differs"
 cmp whole/points.csv killed/points.csv || fail "points.csv differs"
 [ -z "$(find killed -name '*-wal' -o -name .lock)" ] || fail "left behind: $(ls -A killed)"
 
+# More seeds are added: what is done stays, and the rows are those of a sweep that
+# had them from the beginning. Nothing else of it may change, and no seed be taken away.
+few="--vary swap.victim=lru,clock --vary host.memory=2mb,4mb"
+"$ballast" sweep a.job $few --seeds 2 -o grown >out 2>err || fail "$(cat err)"
+sqlite3 grown/results.sqlite "UPDATE timing SET node = 'first'"
+"$ballast" sweep --resume --seeds "$seeds" -o grown >out 2>err || fail "more seeds: $(cat err)"
+rows grown | cmp - a || fail "the rows of a sweep that has grown differ"
+cmp whole/points.csv grown/points.csv || fail "points.csv of a sweep that has grown differs"
+[ "$(sqlite3 grown/results.sqlite "SELECT group_concat(point || ':' || seed) FROM runs JOIN timing \
+	USING (run) WHERE node = 'first'")" = 0:1,0:2,1:1,1:2,2:1,2:2,3:1,3:2 ] || fail "not the first runs are kept"
+"$ballast" sweep a.job $few --resume -o grown >out 2>err || fail "seeds as they are: $(cat err)"
+grep -q "^$total runs done" out || fail "seeds as they are: $(cat out)"
+"$ballast" sweep a.job $few --resume --seeds $((seeds - 1)) -o grown >out 2>err
+rc=$?
+says 2 "has $seeds seeds, and --seeds $((seeds - 1)) would leave out runs: give as many or more"
+"$ballast" sweep a.job $few -s host.seed=7 --resume --seeds 99 -o grown >out 2>err
+rc=$?
+says 2 'host.seed is the default there and 7 here'
+mkdir grown/slurm
+"$ballast" sweep --resume --seeds 99 -o grown >out 2>err
+rc=$?
+says 2 'has a job array of Slurm: take what that did'
+rows grown | cmp - a || fail "refused, but changed"
+for option in --vary=host.memory=1mb --set=host.memory=1mb --pin=host.seed --dry-run; do
+	"$ballast" sweep --resume "$option" -o grown >out 2>err
+	rc=$?
+	name=${option%%=*}
+	says 2 "$name is of a job: give that, too"
+done
+
 # A point's mean is that of the runs that `ballast run` makes of it.
 sum=0
 for seed in $(seq "$seeds"); do
@@ -132,6 +162,15 @@ says 2 'swap.read_time is the default there and 1ms here'
 rc=$?
 says 2 'holds no sweep to resume'
 [ -e nothing ] && fail "nothing is left behind for a sweep that is none"
+mkdir full_of
+echo mine >full_of/thesis.tex
+"$ballast" sweep a.job --vary swap.victim=lru -o full_of >out 2>err
+rc=$?
+says 2 'full_of: is there and holds other things than results (thesis.tex)'
+[ "$(ls -A full_of)" = thesis.tex ] || fail "refused, but written: $(ls -A full_of)"
+"$ballast" sweep a.job --vary swap.victim=lru -o full_of --force >out 2>err || fail "--force: $(cat err)"
+rm full_of/thesis.tex
+"$ballast" sweep --resume -o full_of >out 2>err || fail "$(cat err)"
 "$ballast" sweep a.job --vary swap.victim=lru,clokc -o nothing 2>err
 rc=$?
 says 2 "did you mean 'clock'"

@@ -71,6 +71,7 @@ static void others(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
 	CU_ASSERT_EQUAL(outdir_check(folder, &err), 0);
 	put(folder, ".ballast-12-3.tmp");
+	put(folder, ".lock");
 	CU_ASSERT_EQUAL(outdir_check(folder, &err), 0);
 	put(folder, "thesis.tex");
 	CU_ASSERT_EQUAL(outdir_check(folder, &err), -EINVAL);

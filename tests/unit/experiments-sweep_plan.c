@@ -145,12 +145,35 @@ static void differences(void)
 	args.varied = 1;
 	differs(&args, "--vary 2 is host.memory=1mb,2mb,3mb there and none= here");
 	args = standard();
-	args.seeds = 5;
-	differs(&args, "--seeds is 4 there and 5 here");
-	args = standard();
 	args.pin = pin;
 	args.pins = 1;
 	differs(&args, "other seeds are pinned");
+}
+
+/* Seeds may be more, as long as they can be counted; versions may not differ. */
+static void seeds_and_versions(void)
+{
+	struct plan_args args = standard();
+	struct plan *a = make(&args), *again;
+	struct err err = {0};
+
+	args.seeds = 5;
+	struct plan *b = make(&args);
+	CU_ASSERT_EQUAL(plan_same(a->told, b->told, &err), 0);
+	CU_ASSERT_EQUAL(plan_same_version(a->told, &err), 0);
+	json_object_set_new(a->told, "ballast", json_string("0.0.1"));
+	CU_ASSERT_EQUAL(plan_same(a->told, b->told, &err), -EINVAL);
+	CU_ASSERT_EQUAL(plan_same_version(a->told, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "it was begun by ballast 0.0.1, and this is "));
+	json_object_set_new(json_object_get(b->told, "seed_keys"), "host.seed",
+			    json_integer(INT64_MAX - 5));
+	CU_ASSERT_EQUAL_FATAL(plan_from(b->told, &again, &err), 0);
+	plan_free(again);
+	json_object_set_new(b->told, "seeds", json_integer(6));
+	CU_ASSERT_EQUAL(plan_from(b->told, &again, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "host.seed is too large to count up from"));
+	plan_free(a);
+	plan_free(b);
 }
 
 /* A trace that changes under a sweep is found; one that can be read once is refused. */
@@ -230,5 +253,6 @@ static void cleanup(void)
 }
 
 TESTS("experiments/sweep_plan", {"setup", setup}, {"numbering", numbering}, {"seeds", seeds},
-      {"told and read", told_and_read}, {"differences", differences}, {"traces", traces},
-      {"refused", refused}, {"cleanup", cleanup})
+      {"told and read", told_and_read}, {"differences", differences},
+      {"seeds and versions", seeds_and_versions}, {"traces", traces}, {"refused", refused},
+      {"cleanup", cleanup})
