@@ -83,10 +83,8 @@ int cmd_help(int argc, char **argv)
 		return rc;
 	if (args.man)
 		return man_write(args.man, args.date, &err) ? cmd_fail(&err) : 0;
-	if (args.completion) {
-		completion_write(stdout);
-		return 0;
-	}
+	if (args.completion)
+		return completion_write(stdout, &err) ? cmd_fail(&err) : 0;
 	return help_of(&args);
 }
 

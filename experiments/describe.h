@@ -36,7 +36,7 @@ bool describe_group(const struct cmd_group *group);
  */
 MUST_CHECK int man_write(const char *dir, const char *version_date, struct err *err);
 
-/* A script for bash that completes commands, options, and the names they take. */
-void completion_write(FILE *out);
+/* A script for bash that completes commands, options, and the names and keys they take. */
+MUST_CHECK int completion_write(FILE *out, struct err *err);
 
 #endif

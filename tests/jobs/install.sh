@@ -66,9 +66,10 @@ fi
 cat >"$work/complete" <<'END'
 . "$1"
 shift
-COMP_WORDS=(ballast "$@")
-COMP_CWORD=$(($# ))
-_ballast
+COMP_LINE="ballast $*"
+COMP_POINT=${#COMP_LINE}
+last=${*: -1}
+_ballast ballast "${last##*=}" # bash completes what is behind a '='
 printf '%s\n' "${COMPREPLY[@]}"
 END
 # completes WANTED WORD...: the words typed so far, the last one in part.
@@ -89,7 +90,18 @@ if command -v bash >/dev/null; then
 	completes host.memory= run x.job -s host.m
 	completes host.memory= sweep x.job --vary host.m
 	completes swap.victim= sweep x.job -s swap.v
+	completes swap.victim= run --set=swap.v
+	completes host.memory= host start --set host.m
+	completes host.seed= sweep x.job --pin host.s
+	completes clock sweep x.job --vary swap.victim=cl
+	completes lru,clock sweep x.job --vary swap.victim=lru,cl
+	completes ept run x.job -s vm.a.translation=e
+	completes on run x.job -s sample.truth=o
+	completes alpha= trace gen zipf -s al
+	completes @victims sweep @v
+	completes @tax-rate sweep ''
 	completes alloc help al
+	completes import help trace im
 	(cd "$work" && touch some.job && completes some.job run so)
 	[ "$(bash "$work/complete" "$prefix/share/bash-completion/completions/ballast" reproduce zzz)" = "" ] || fail "completes nonsense"
 fi
