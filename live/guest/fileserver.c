@@ -14,9 +14,10 @@
  *
  * Ours, and not dbench's: files are of 4 KiB to 512 KiB, as many of each octave;
  * one is as likely to be opened as any other; reads go through a file in pieces
- * of 4 to 64 KiB, writes are anywhere in it. What is read is checked: each 512
- * bytes say what they are; names and sizes are, too. ops are calls, mb_s what was
- * read and written.
+ * of 4 to 64 KiB, and when it is opened again from where they were, so that all
+ * of it is read in its turn and not the beginnings of files alone; writes are
+ * anywhere in it. What is read is checked: each 512 bytes say what they are;
+ * names and sizes are, too. ops are calls, mb_s what was read and written.
  */
 #include "live/guest/load.h"
 #include "live/guest/pattern.h"
@@ -36,13 +37,14 @@ struct file {
 	uint32_t blocks;
 	bool there;
 	uint32_t renamed;  /* its name is number + renamed * FILES_MAX */
+	uint32_t at;	   /* block that is read next */
 	uint32_t *version; /* [blocks] */
 	int slot;	   /* of handle[] + 1 */
 };
 
 struct handle {
 	int fd;
-	uint32_t file, at; /* block that is read next */
+	uint32_t file;
 };
 
 struct files {
@@ -125,7 +127,7 @@ static bool do_open(struct load_client *c)
 		return close(fd) == 0;
 	if (f->open == OPEN_MAX)
 		close_handle(f, 0);
-	f->handle[f->open++] = (struct handle){fd, file, 0};
+	f->handle[f->open++] = (struct handle){fd, file};
 	f->file[file].slot = (int)f->open;
 	return f->file[file].there || fill(c, fd, file);
 }
@@ -143,22 +145,22 @@ static struct handle *any_handle(struct load_client *c)
 static bool do_read(struct load_client *c)
 {
 	struct files *f = c->own;
-	struct handle *h = any_handle(c);
+	const struct handle *h = any_handle(c);
 	uint32_t n = 1 + (uint32_t)random_below(&c->random, CHUNK / BLOCK);
 
 	if (!h)
 		return false;
-	const struct file *file = &f->file[h->file];
-	if (h->at >= file->blocks)
-		h->at = 0;
-	n = n < file->blocks - h->at ? n : file->blocks - h->at;
-	if (pread(h->fd, f->data, n * BLOCK, (off_t)h->at * BLOCK) != (ssize_t)n * BLOCK)
+	struct file *file = &f->file[h->file];
+	if (file->at >= file->blocks)
+		file->at = 0;
+	n = n < file->blocks - file->at ? n : file->blocks - file->at;
+	if (pread(h->fd, f->data, n * BLOCK, (off_t)file->at * BLOCK) != (ssize_t)n * BLOCK)
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
-		if (!pattern_is(id_of(c, h->file, h->at + i), f->data + i * BLOCK, BLOCK))
+		if (!pattern_is(id_of(c, h->file, file->at + i), f->data + i * BLOCK, BLOCK))
 			load_bad(c);
 	}
-	h->at += n;
+	file->at += n;
 	load_count(c, 1, n * BLOCK);
 	return true;
 }
