@@ -18,13 +18,9 @@
 #include "experiments/outdir.h"
 #include "experiments/paper.h"
 
-#include "core/os.h"
-
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #define ID	  "esx-fig2"
@@ -54,7 +50,6 @@ struct measured {
 
 struct fig2 {
 	struct paper *paper;
-	char folder[48]; /* of disks */
 	unsigned time_s; /* of a pair */
 	struct measured at[SIZES];
 };
@@ -121,27 +116,34 @@ static double rate(const struct curves *c, size_t row, enum column ops, enum col
 	"fileserver -c 4 -m 20m -s 1000 -r %zu -d /disk"
 
 /* What the setting adds to live.job. */
-static void format_setting(const struct fig2 *f, size_t size, size_t run, char *buf, size_t room)
+static void format_setting(const struct fig2 *f, size_t size, size_t run,
+			   char disk[2][LIVE_DISK_PATH], char *buf, size_t room)
 {
 	snprintf(buf, room,
 		 "live { time = %us }\n"
-		 "vm a { memory = %umb disk = \"%s/a\" run = \"" RUN_FORMAT "\" }\n"
-		 "vm b { balloon_size = %umb disk = \"%s/b\" run = \"" RUN_FORMAT "\" }\n",
-		 f->time_s + 1, size_mb(size), f->folder, run + 1, size_mb(LAST) - size_mb(size),
-		 f->folder, run + 1);
+		 "vm a { memory = %umb disk = \"%s\" run = \"" RUN_FORMAT "\" }\n"
+		 "vm b { balloon_size = %umb disk = \"%s\" run = \"" RUN_FORMAT "\" }\n",
+		 f->time_s + 1, size_mb(size), disk[0], run + 1, size_mb(LAST) - size_mb(size),
+		 disk[1], run + 1);
 }
 
-/* Empty, whatever the run before has left. */
-static int make_disk(const struct fig2 *f, const char *name, struct err *err)
+/* The job with the setting, on disks of its own. */
+static int take(const struct fig2 *f, size_t size, size_t run, struct curves *c, struct err *err)
 {
-	char path[60];
+	char disk[2][LIVE_DISK_PATH], text[1024];
+	int fd[2] = {-1, -1}, rc = 0;
 
-	snprintf(path, sizeof path, "%s/%s", f->folder, name);
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int rc = fd < 0 || ftruncate(fd, DISK) ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
-	return rc ? err_run(err, -rc, "%s: %s", path, strerror(-rc)) : 0;
+	for (size_t i = 0; rc == 0 && i < 2; i++)
+		rc = live_variant_disk(DISK, &fd[i], disk[i], err);
+	if (rc == 0) {
+		format_setting(f, size, run, disk, text, sizeof text);
+		rc = curves_take(c, ID "/live.job", text, err);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		if (fd[i] >= 0)
+			close(fd[i]);
+	}
+	return rc;
 }
 
 /* -EAGAIN: the guests were late, and have more time from now on. */
@@ -152,12 +154,8 @@ static int run_pair(struct fig2 *f, size_t size, size_t run, struct err *err)
 			   .rows = f->time_s,
 			   .step_ns = UINT64_C(1000000000)};
 	struct measured *m = &f->at[size];
-	char text[1024];
 
-	int rc = make_disk(f, "a", err);
-	rc = rc ? rc : make_disk(f, "b", err);
-	format_setting(f, size, run, text, sizeof text);
-	rc = rc ? rc : curves_take(&c, ID "/live.job", text, err);
+	int rc = take(f, size, run, &c, err);
 	if (rc)
 		return rc;
 	const size_t from = at_work(&c);
@@ -193,28 +191,14 @@ static int run_in_time(struct fig2 *f, size_t size, size_t run, struct err *err)
 	return rc;
 }
 
-static void drop_disks(const struct fig2 *f)
-{
-	char path[60];
-
-	for (const char *name = "ab"; *name; name++) {
-		snprintf(path, sizeof path, "%s/%c", f->folder, *name);
-		unlink(path);
-	}
-	rmdir(f->folder);
-}
-
 static int run_all(struct fig2 *f, struct err *err)
 {
-	snprintf(f->folder, sizeof f->folder, "/tmp/ballast-fig2-XXXXXX");
-	if (!mkdtemp(f->folder))
-		return err_run(err, errno, "no folder for disks: %s", strerror(errno));
 	int rc = 0;
+
 	for (size_t run = 0; rc == 0 && run < RUNS; run++) {
 		for (size_t size = 0; rc == 0 && size < SIZES; size++)
 			rc = run < runs_of(size) ? run_in_time(f, size, run, err) : 0;
 	}
-	drop_disks(f);
 	return rc;
 }
 
