@@ -136,7 +136,7 @@ static void ksm_vm_removed(void *state, struct vm *vm)
 static void end_round(struct ksm_state *k)
 {
 	for (size_t i = 0; i < k->vms; i++) {
-		if (!k->vm[i]->lapped && k->s->vm[i]->vm->state != VM_FAILED)
+		if (!k->vm[i]->lapped && !vm_gone(k->s->vm[i]->vm))
 			return;
 	}
 	for (size_t i = 0; i < k->vms; i++)

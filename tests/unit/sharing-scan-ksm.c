@@ -81,5 +81,28 @@ static void frames_end(void)
 	test_host_free(&t);
 }
 
+/* A VM that was taken away is scanned no more: rounds end without it. */
+static void rounds_go_on(void)
+{
+	struct test_host t;
+	struct vm *vm, *other;
+
+	open_host(&t, &vm);
+	other = test_vm(&t, "b", 16);
+	uint64_t bytes = t.host->meter.bytes;
+	for (uint32_t i = 0; i < 4; i++)
+		test_fill(vm, i, 20 + i);
+	scan(&t, vm);
+	scan(&t, vm); /* four items in the unstable tree */
+	CU_ASSERT(t.host->meter.bytes > bytes);
+	vm_retire(other, "a test");
+	for (uint32_t i = 0; i < 4; i++)
+		pmap_drop(vm->pmap, (ppn_t){i});
+	sharing_scan(t.sharing, vm, 1);
+	sharing_scan(t.sharing, vm, 1);
+	CU_ASSERT_EQUAL(t.host->meter.bytes, bytes);
+	test_host_free(&t);
+}
+
 TESTS("sharing/scan-ksm", {"two rounds", two_rounds}, {"changing pages", changing_pages_wait},
-      {"frames end", frames_end})
+      {"frames end", frames_end}, {"rounds go on", rounds_go_on})
