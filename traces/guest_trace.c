@@ -134,7 +134,7 @@ static int run(struct gos *g, struct gtask *task)
 	if (rc == TASK_DONE || gos_now(g) >= t->end_ns)
 		return finish(t);
 	for (int n = 0; rc == 0 && n < TURN && t->next < t->end && g->wait_ns <= gos_now(g) &&
-			task->wake_ns <= gos_now(g);
+			task->wake_ns <= gos_now(g) && gos_now(g) < HOST_TIME_MAX;
 	     n++) {
 		const rec_t x = *t->next++;
 		g->vm->time_ns += rec_delta(x) * t->tick_ns;

@@ -20,9 +20,9 @@ static void add_wide(enum rec_kind kind, uint64_t page, uint64_t operand)
 }
 
 /* Writes the script, runs it in a guest and forgets it. */
-static int play(struct test_guest *t, struct load_opts *o, struct err *err)
+static int play_in(struct test_guest *t, uint32_t tick_ns, struct load_opts *o, struct err *err)
 {
-	const struct trace_info info = {.space = TRACE_VPN, .vms = 1, .tick_ns = TICK};
+	const struct trace_info info = {.space = TRACE_VPN, .vms = 1, .tick_ns = tick_ns};
 	struct load_ref load = {"t", o};
 
 	*o = test_load("trace");
@@ -30,6 +30,11 @@ static int play(struct test_guest *t, struct load_opts *o, struct err *err)
 	CU_ASSERT_EQUAL_FATAL(words_write(&script, o->trace, "bt", &info, err), 0);
 	words_free(&script);
 	return guest_open(t, (struct guest_shape){.loads = &load, .n = 1}, err);
+}
+
+static int play(struct test_guest *t, struct load_opts *o, struct err *err)
+{
+	return play_in(t, TICK, o, err);
 }
 
 /* What a step returns at the end, with its message. */
@@ -136,6 +141,21 @@ static void far_pages(void)
 	test_host_free(&t.t);
 }
 
+/* Times that add up to more than 64 bits hold do not turn the guest's clock back. */
+static void endless_time(void)
+{
+	struct load_opts o;
+	struct test_guest t;
+	struct err err = {0};
+
+	for (int i = 0; i < 300; i++)
+		add(REC_WRITE, 1, REC_DELTA_MAX);
+	CU_ASSERT_EQUAL_FATAL(play_in(&t, UINT32_MAX, &o, &err), 0);
+	CU_ASSERT(guest_run(&t, HOST_TIME_MAX) >= 0);
+	CU_ASSERT(t.vm->time_ns >= HOST_TIME_MAX && t.vm->time_ns < 2 * HOST_TIME_MAX);
+	guest_free(&t);
+}
+
 static void no_trace(void)
 {
 	struct load_opts o = test_load("trace");
@@ -149,4 +169,4 @@ static void no_trace(void)
 }
 
 TESTS("traces/guest_trace", {"kinds", kinds}, {"hostile", hostile}, {"far pages", far_pages},
-      {"no trace", no_trace})
+      {"endless time", endless_time}, {"no trace", no_trace})
