@@ -171,7 +171,8 @@ static void format_number(enum opt_type type, double value, char *buf, size_t si
 /* LO:HI:STEP or LO:HI:*FACTOR; item is taken apart. */
 static int add_range(struct axis *axis, char *item, struct job *job, struct err *err)
 {
-	char *hi = strchr(item, ':'), *step = hi ? strchr(hi + 1, ':') : NULL, text[64];
+	char *hi = strchr(item, ':'), *step = hi ? strchr(hi + 1, ':') : NULL;
+	char text[64], before[64] = "";
 	double from, to, by;
 
 	if (!step || strchr(step + 1, ':'))
@@ -202,7 +203,9 @@ static int add_range(struct axis *axis, char *item, struct job *job, struct err 
 		format_number(axis->type,
 			      factor ? from * pow(by, (double)i) : from + by * (double)i, text,
 			      sizeof text);
-		rc = add_value(axis, text, job, err);
+		if (strcmp(text, before) != 0) /* small steps of whole numbers stand still */
+			rc = add_value(axis, text, job, err);
+		memcpy(before, text, sizeof before);
 	}
 	return rc;
 }

@@ -51,6 +51,7 @@ static void values(void)
 	expect("host.memory=1mb:15mb:*4", true, "1mb|4mb", 0x1p22);
 	expect("swap.read_time=10us,100us:1ms:300us", true, "10us|100us|400us|700us|1ms", 1e6);
 	expect("gen.g.refs=1k:1M:*10", true, "1000|10000|100000|1000000", 1e6);
+	expect("host.frames=1:4:*1.3", true, "1|2|3|4", 4); /* 1 1.3 1.69 2.20 2.86 3.71 */
 	expect("gen.g.alpha=0:0.3:0.1", true, "0|0.1|0.2|0.3", 0.3);
 	expect("gen.g.zero=5%,10%", true, "0.05|0.1", 0.1);
 	expect("run.oracle=on,off", false, "on|off", 0);
