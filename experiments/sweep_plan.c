@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define KEY_MAX	  128
 #define VALUE_MAX 4096
@@ -139,6 +140,11 @@ static int check_axis(const struct plan *plan, const struct axis *new, struct er
 							 new->keys[n]);
 			}
 		}
+		if (strcasecmp(plan->axis[a].key, new->key) == 0)
+			return err_input(err,
+					 "--vary: %s and %s differ in case alone, which SQLite's "
+					 "columns do not tell apart: rename one in the job",
+					 plan->axis[a].key, new->key);
 	}
 	return 0;
 }
@@ -412,6 +418,8 @@ int plan_check_traces(const struct plan *plan, struct err *err)
 	json_object_foreach(json_object_get(plan->told, "traces"), path, hash)
 	{
 		int rc = provenance_hash(path, now, err);
+		if (rc && *path != '/')
+			err_prefix(err, "go to the folder where the sweep was begun");
 		if (rc)
 			return rc;
 		if (strcmp(now, json_string_value(hash) ? json_string_value(hash) : "") != 0)

@@ -18,6 +18,11 @@ static void put(const char *path, const char *text)
 		abort();
 }
 
+static void put_job(void)
+{
+	put(job_path, "gen g { seed = 100 }\ngen h { }\nvm a { gen = g }\nvm b { gen = h }\n");
+}
+
 static const char *const vary[] = {"swap.victim=lru,clock", "host.memory=1mb:3mb:1mb"};
 
 static struct plan *make(const struct plan_args *args)
@@ -196,6 +201,10 @@ static void traces(void)
 	CU_ASSERT_NOT_EQUAL(plan_check_traces(plan, &err), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "has changed"));
 	plan_free(plan);
+	json_t *moved = json_pack("{s:{s:s}}", "traces", "begun/elsewhere.u32", "0");
+	CU_ASSERT_NOT_EQUAL(plan_check_traces(&(struct plan){.told = moved}, &err), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "where the sweep was begun"));
+	json_decref(moved);
 	args.set = set;
 	args.sets = 1;
 	CU_ASSERT_NOT_EQUAL(plan_new(&args, &plan, &err), 0);
@@ -207,6 +216,7 @@ static void traces(void)
 
 static void refused(void)
 {
+	static const char *const cases[] = {"vm.a.memory=1mb", "vm.A.memory=2mb"};
 	static const char *const twice[] = {"host.memory=1mb", "host.memory=2mb"};
 	static const char *const pin[] = {"gen.g.alpha"};
 	static const char *const big[] = {"gen.g.refs=1:10000:1", "gen.h.refs=1:10000:1"};
@@ -217,6 +227,11 @@ static void refused(void)
 	args.vary = twice;
 	CU_ASSERT_NOT_EQUAL(plan_new(&args, &plan, &err), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "varied twice"));
+	put(job_path, "gen g { seed = 100 }\ngen h { }\nvm a { gen = g }\nvm A { gen = h }\n");
+	args.vary = cases;
+	CU_ASSERT_NOT_EQUAL(plan_new(&args, &plan, &err), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "in case alone"));
+	put_job();
 	args = standard();
 	args.pin = pin;
 	args.pins = 1;
@@ -241,7 +256,7 @@ static void setup(void)
 		abort();
 	snprintf(job_path, sizeof job_path, "%s/x.job", dir);
 	snprintf(trace_path, sizeof trace_path, "%s/x.u32", dir);
-	put(job_path, "gen g { seed = 100 }\ngen h { }\nvm a { gen = g }\nvm b { gen = h }\n");
+	put_job();
 }
 
 static void cleanup(void)
