@@ -314,16 +314,28 @@ static void end_by_signal(int fd, const sigset_t *old)
 	sigprocmask(SIG_SETMASK, old, NULL);
 }
 
-static int go(const struct sweep_args *a, struct sweep *s, struct err *err)
+static int go(const struct sweep_args *a, struct sweep *s, int stop, struct err *err)
 {
-	sigset_t old;
-	int stop = catch_signals(&old);
-
 	progress_start(&s->progress, a->slurm ? "slurm" : "sweep", "runs");
 	int rc = a->slurm ? sweep_slurm(s, &a->cluster, stop, err) : sweep_slurm_leftovers(s, err);
 	if (rc == 0 && !a->slurm)
 		rc = sweep_local(s, a->workers, stop, err);
 	progress_end(&s->progress);
+	return rc;
+}
+
+/* Signals are caught before there is a lock that one could leave behind. */
+static int open_and_go(const struct sweep_args *a, struct plan *plan, struct sweep *s,
+		       struct err *err)
+{
+	sigset_t old;
+	int stop = catch_signals(&old), rc = sweep_open(&a->choice, plan, s, err);
+
+	if (rc == 0) {
+		s->metrics = a->metrics.metric;
+		s->n_metrics = a->metrics.n;
+		rc = go(a, s, stop, err);
+	}
 	if (rc == -EINTR) {
 		fprintf(stderr,
 			"ballast: stopped; %llu of %llu runs are done: go on with 'ballast "
@@ -340,16 +352,11 @@ static int go(const struct sweep_args *a, struct sweep *s, struct err *err)
 
 static int sweep(struct sweep_args *a, struct plan *plan, uint64_t *missed, struct err *err)
 {
-	struct sweep s;
+	struct sweep s = {.plan = plan, .lock_fd = -1};
 	int rc = a->slurm ? sweep_slurm_there(err) : 0; /* before a folder is made for nothing */
 
 	if (rc == 0)
-		rc = sweep_open(&a->choice, plan, &s, err);
-	if (rc)
-		return rc;
-	s.metrics = a->metrics.metric;
-	s.n_metrics = a->metrics.n;
-	rc = go(a, &s, err);
+		rc = open_and_go(a, plan, &s, err);
 	if (rc == 0)
 		rc = sweep_tell(
 			&s,
