@@ -146,7 +146,9 @@ int channel_open(struct live_vm *v, enum channel_kind kind, struct err *err)
 	const unsigned place = kept_place(v);
 	int rc = make(v);
 
-	rc = rc ? rc : region_make(&v->channel->region, CHANNEL_SIZE);
+	rc = rc ? rc
+		: region_make(&v->channel->region, CHANNEL_SIZE,
+			      kind == CHANNEL_PROCESS ? BELLS_APART : BELLS_SHARED);
 	rc = rc ? rc : ring_host_init(&v->channel->ring, v->channel->region.at, CHANNEL_SIZE);
 	rc = rc ? rc : connect_balloon(v->channel);
 	if (rc) {
@@ -209,7 +211,12 @@ bool channel_hand_over(const struct live_vm *v)
 {
 	const struct wire w = {.op = WIRE_CHANNEL, .version = WIRE_VERSION, .offset = CHANNEL_SIZE};
 
-	return wire_send_fds(v->sock.fd, &w, WIRE_SHORT, v->channel->region.fd, REGION_FDS);
+	int fd[REGION_FDS];
+
+	region_others(&v->channel->region, fd);
+	const bool sent = wire_send_fds(v->sock.fd, &w, WIRE_SHORT, fd, REGION_FDS);
+	region_handed_over(&v->channel->region);
+	return sent;
 }
 
 void channel_close(struct live_vm *v)

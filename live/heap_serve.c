@@ -141,8 +141,8 @@ static void drain(int fd)
 {
 	uint64_t n;
 
-	if (fd >= 0 && read(fd, &n, sizeof n) < 0)
-		return; /* nobody has rung */
+	while (fd >= 0 && read(fd, &n, sizeof n) > 0)
+		; /* until nobody has rung */
 }
 
 /*

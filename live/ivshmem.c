@@ -77,7 +77,7 @@ int ivshmem_new(const char *path, size_t size, struct ivshmem **out, struct err 
 		return err_run(err, ENOMEM, "%s: no memory", path);
 	}
 	iv->listener = iv->peer = -1;
-	int rc = region_make(&iv->region, size);
+	int rc = region_make(&iv->region, size, BELLS_SHARED);
 	rc = rc ? err_run(err, -rc, "%s: no shared memory: %s", path, strerror(-rc))
 		: listen_at(iv, err);
 	if (rc) {

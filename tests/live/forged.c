@@ -244,6 +244,20 @@ static void bells(const struct forger *f, uint64_t ns)
 		bell((void *)f);
 }
 
+/* Bells that are full, and that would have the host wait for ever if they were the same as its. */
+static void jam(const struct forger *f)
+{
+	const uint64_t full = UINT64_MAX - 1;
+
+	for (int i = 1; i < 3; i++) {
+		(void)!write(f->fd[i], &full, sizeof full);
+		fcntl(f->fd[i], F_SETFL, 0);
+	}
+	usleep(100000);
+	for (int i = 1; i < 3; i++)
+		fcntl(f->fd[i], F_SETFL, O_NONBLOCK);
+}
+
 /* Every page of its own reads and writes as ever. */
 static unsigned own_pages(struct forger *f)
 {
@@ -283,6 +297,7 @@ static _Noreturn void forge(const char *file)
 	rc = getenv("QUIET") ? 0 : flood(&f, SECOND / 2);
 	if (rc)
 		_exit(50 + rc);
+	jam(&f);
 	bells(&f, SECOND);
 	dprintf(1, "ops 1 bad %u\n", own_pages(&f));
 	_exit(0);
