@@ -201,6 +201,17 @@ static void keep(struct live_vm *v)
 	__atomic_store_n(&v->record->used, 1, __ATOMIC_RELEASE);
 }
 
+/* What an agent sends may be anything that can be read for ever, or never. */
+static bool is_uffd(int fd)
+{
+	static const char name[] = "anon_inode:[userfaultfd]";
+	char path[40], is[sizeof name];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return readlink(path, is, sizeof is) == sizeof name - 1 &&
+	       memcmp(is, name, sizeof name - 1) == 0;
+}
+
 static int run_guest(struct live_vm *v, int uffd)
 {
 	const bool channel = v->record->channel == CHANNEL_PROCESS;
@@ -208,7 +219,7 @@ static int run_guest(struct live_vm *v, int uffd)
 
 	v->uffd.fd = uffd;
 	fcntl(uffd, F_SETFL, O_NONBLOCK);
-	int rc = open_pagemap(v);
+	int rc = is_uffd(uffd) ? open_pagemap(v) : -EPROTO;
 	rc = rc ? rc : loop_change(&v->live->loop, &v->sock, EPOLLRDHUP);
 	rc = rc ? rc : thread_start(v);
 	if (rc)
@@ -409,7 +420,7 @@ void attach_ready(struct live_vm *v)
 	v->uffd = (struct watch){-1, NULL, v}; /* its thread's */
 	v->sock = (struct watch){-1, sock_ready, v};
 	v->process = (struct watch){-1, process_ready, v};
-	v->pagemap = v->stop = -1;
+	v->pagemap = -1;
 }
 
 void attach_drop(struct live_vm *v)

@@ -181,7 +181,7 @@ uint64_t fault_event(struct live_vm *v, const struct uffd_msg *msg, uint64_t now
 	const uint64_t writes = UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP;
 	struct err err;
 
-	if (msg->event != UFFD_EVENT_PAGEFAULT || page >= v->vm->pages)
+	if (page >= v->vm->pages)
 		return now;
 	err.exit_code = 0;
 	int rc = touch(v, (ppn_t){(uint32_t)page}, msg->arg.pagefault.flags & writes, &err);
@@ -195,7 +195,7 @@ uint64_t fault_event(struct live_vm *v, const struct uffd_msg *msg, uint64_t now
 		return end;
 	if (!err.exit_code)
 		err_run(&err, -rc, "page %u cannot be shown to the guest: %s", (uint32_t)page,
-			strerror(-rc));
+			uffd_error(rc));
 	attach_fail(v, &err);
 	return end;
 }
@@ -220,17 +220,19 @@ void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, uint32_t n, bool on)
 
 	if (v->uffd.fd < 0)
 		return;
-	while (rc == 0 && ppn.n < end) {
+	while (ppn.n < end) {
 		uint32_t run = run_at(v, ppn, end - ppn.n, true);
 		if (run)
 			rc = uffd_protect(v->uffd.fd, address(v, ppn), run, on);
+		if (rc)
+			break;
 		ppn.n += run;
 		/* A page whose mapping is elsewhere cannot be written in its window. */
 		ppn.n += run_at(v, ppn, end - ppn.n, false);
 	}
 	if (rc && rc != -ESRCH) {
 		struct err err;
-		err_run(&err, -rc, "page %u cannot be protected: %s", ppn.n, strerror(-rc));
+		err_run(&err, -rc, "page %u cannot be protected: %s", ppn.n, uffd_error(rc));
 		attach_fail(v, &err);
 	}
 }
@@ -245,7 +247,7 @@ void fault_hide(void *ctx, ppn_t ppn)
 	int rc = attach_move(v, &unmap);
 	if (rc && rc != -ESRCH) {
 		struct err err;
-		err_run(&err, -rc, "page %u cannot be sampled: %s", ppn.n, strerror(-rc));
+		err_run(&err, -rc, "page %u cannot be sampled: %s", ppn.n, uffd_error(rc));
 		attach_fail(v, &err);
 	}
 }

@@ -74,7 +74,6 @@ struct live_vm {
 	struct err why;			  /* it is DYING, if there is a reason */
 	pthread_t thread;		  /* serves its events, while it is threaded */
 	bool threaded, stopping;
-	int stop; /* rung to end it; -1 none */
 	int pagemap;
 	uint32_t around; /* pages that a first touch maps at most */
 	uint64_t base;	 /* of its memory, in its own process */

@@ -98,34 +98,73 @@ static void serve_events(struct live_vm *v, const struct uffd_msg *msg, size_t n
 	}
 }
 
+/*
+ * Waits for events; here alone the thread can be cancelled. The guest has this
+ * descriptor, too, and can make it block and read it empty: so the read may not
+ * come back, and nothing is held meanwhile. 0: none; -errno: it is not as the
+ * agent made it.
+ */
+static int await(const struct live_vm *v, struct uffd_msg msg[EVENTS])
+{
+	struct pollfd fd = {v->uffd.fd, POLLIN, 0};
+	ssize_t n = -1;
+	int old;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
+	if (poll(&fd, 1, -1) == 1 && fd.revents == POLLIN)
+		n = read(fd.fd, msg, EVENTS * sizeof *msg);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	if (fd.revents & ~POLLIN) /* what a userfaultfd says that blocks */
+		return -EPROTO;
+	return n < 0 ? 0 : (int)((size_t)n / sizeof *msg);
+}
+
+/* Whether there are events that no agent asks the kernel for. */
+static bool foreign(const struct uffd_msg *msg, int n)
+{
+	bool any = false;
+
+	for (int i = 0; i < n; i++) {
+		if (msg[i].event == UFFD_EVENT_FORK)
+			close((int)msg[i].arg.fork.ufd); /* reading of it has made one here */
+		any |= msg[i].event != UFFD_EVENT_PAGEFAULT;
+	}
+	return any;
+}
+
+static void refuse(struct live_vm *v)
+{
+	struct err err;
+
+	err_run(&err, EPROTO, "its userfaultfd is no more as its agent made it");
+	attach_fail(v, &err);
+}
+
 static void *serve(void *arg)
 {
 	struct live_vm *v = arg;
 	struct live *live = v->live;
-	struct pollfd fds[2] = {{v->uffd.fd, POLLIN, 0}, {v->stop, POLLIN, 0}};
 	struct place place = {.cpu = -1};
 	struct uffd_msg msg[EVENTS];
+	int old;
 
-	for (;;) {
-		if (poll(fds, 2, -1) < 0)
-			continue;
-		if (fds[1].revents)
-			return NULL;
-		ssize_t n = read(fds[0].fd, msg, sizeof msg);
-		if (n <= 0 && fds[0].revents & (POLLERR | POLLHUP))
-			fds[0].fd = -1; /* its process is gone: the loop will hear of it */
-		if (n <= 0)
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	for (bool end = false; !end;) {
+		const int n = await(v, msg);
+		const bool bad = n < 0 || foreign(msg, n);
+		if (n == 0)
 			continue;
 		pthread_mutex_lock(&live->lock);
-		bool end = v->stopping;
+		end = v->stopping || bad;
 		if (!end)
-			serve_events(v, msg, (size_t)n / sizeof *msg);
+			serve_events(v, msg, (size_t)n);
+		else if (!v->stopping)
+			refuse(v);
 		pthread_mutex_unlock(&live->lock);
-		if (end)
-			return NULL;
-		if (live->opts.beside)
+		if (!end && live->opts.beside)
 			place_beside(&place, v->pid, msg[0].arg.pagefault.feat.ptid);
 	}
+	return NULL;
 }
 
 /* All signals are the loop's. */
@@ -133,9 +172,6 @@ int thread_start(struct live_vm *v)
 {
 	sigset_t all, old;
 
-	v->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (v->stop < 0)
-		return -errno;
 	v->stopping = false;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -148,10 +184,11 @@ int thread_start(struct live_vm *v)
 static void stop(struct live_vm *v)
 {
 	v->stopping = true;
-	ring(v->stop);
+	pthread_cancel(v->thread);
 }
 
-/* It may be waiting for the lock, and leaves when it has it. */
+/* It may be waiting for the lock, and leaves when it has it, or for events: there it is cancelled.
+ */
 static void join(struct live_vm *v)
 {
 	pthread_mutex_unlock(&v->live->lock);
@@ -162,13 +199,10 @@ static void join(struct live_vm *v)
 
 void thread_end(struct live_vm *v)
 {
-	if (v->threaded) {
-		stop(v);
-		join(v);
-	}
-	if (v->stop >= 0)
-		close(v->stop);
-	v->stop = -1;
+	if (!v->threaded)
+		return;
+	stop(v);
+	join(v);
 }
 
 void threads_halt(struct live *live)

@@ -7,6 +7,10 @@
  * opened the descriptor. 0 or -errno. Where a page turns out to be there
  * already (-EEXIST), whoever waits for it is woken by uffd_wake() alone.
  *
+ * While a process changes the map of its memory the kernel answers -EAGAIN, and
+ * one that means harm can make that last. So a call is tried a number of times
+ * and then given up: -EBUSY, at which the guest is.
+ *
  * The agent is loaded into foreign programs and includes this; so nothing here
  * calls the library. Numbers that older kernel headers lack are the kernel's.
  */
@@ -17,6 +21,8 @@
 
 #include <errno.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 /* Kernel 6.4; linux-libc-dev of Debian 12 is 6.1. */
@@ -27,14 +33,24 @@
 	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |  \
 	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_WP_UNPOPULATED | UFFD_FEATURE_THREAD_ID)
 
+/* Some milliseconds, of which an honest guest's map needs some microseconds. */
+#define UFFD_TRIES 5000
+
 static inline int uffd_call(int uffd, unsigned long request, void *arg)
 {
-	int rc;
+	for (int i = 0; i < UFFD_TRIES; i++) {
+		int rc = ioctl(uffd, request, arg) ? -errno : 0;
+		if (rc != -EAGAIN && rc != -EINTR)
+			return rc;
+		sched_yield(); /* whoever changes it may be waiting for this CPU */
+	}
+	return -EBUSY;
+}
 
-	do
-		rc = ioctl(uffd, request, arg) ? -errno : 0;
-	while (rc == -EAGAIN || rc == -EINTR); /* the memory's map was changing */
-	return rc;
+/* Why a call failed, in words. */
+static inline const char *uffd_error(int rc)
+{
+	return rc == -EBUSY ? "the map of its memory changes all the time" : strerror(-rc);
 }
 
 static inline struct uffdio_range uffd_range(uint64_t at, uint64_t pages)
