@@ -141,11 +141,12 @@ static int ask(struct live_vm *v, struct wire *w, size_t size)
 	return -EPROTO;
 }
 
-int attach_move(struct live_vm *v, const struct wire_move *move)
+int attach_move(struct live_vm *v, const struct wire_move *move, uint32_t n)
 {
-	struct wire w = {.n = 1, .move = {*move}};
+	struct wire w = {.n = n};
 
-	return v->state == LIVE_RUNNING ? ask(v, &w, WIRE_SHORT + sizeof *move) : -ESRCH;
+	memcpy(w.move, move, n * sizeof *move);
+	return v->state == LIVE_RUNNING ? ask(v, &w, WIRE_SHORT + n * sizeof *move) : -ESRCH;
 }
 
 int attach_sync(struct live_vm *v)

@@ -29,7 +29,7 @@ static int map_to(struct live_vm *v, ppn_t ppn, enum wire_place place, uint32_t 
 
 	v->at[ppn.n] = (place == WIRE_SLOT ? slot + 1 : 0) | AT_MOVING;
 	v->stats.moves++;
-	return attach_move(v, &move);
+	return attach_move(v, &move, 1);
 }
 
 /* The page is mapped where at says, and what the guest did to it meanwhile is known. */
@@ -240,14 +240,30 @@ void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, uint32_t n, bool on)
 void fault_hide(void *ctx, ppn_t ppn)
 {
 	struct live_vm *v = ctx;
-	const struct wire_move unmap = {ppn.n, 1, WIRE_UNMAP, 0};
 
 	if (v->state != LIVE_RUNNING || !pte_resident(pmap_peek(v->vm->pmap, ppn)))
 		return; /* it comes here anyway */
-	int rc = attach_move(v, &unmap);
+	v->hidden[v->hides++] = ppn.n;
+	if (v->hides == HIDE_MOST)
+		fault_unmap(v);
+}
+
+/* A trip to the agent costs as much as unmapping some pages, so they go there together. */
+void fault_unmap(struct live_vm *v)
+{
+	struct wire_move unmap[HIDE_MOST];
+	const uint32_t n = v->hides;
+
+	_Static_assert(HIDE_MOST <= WIRE_MOVES, "they fit into one message");
+	v->hides = 0;
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		unmap[i] = (struct wire_move){v->hidden[i], 1, WIRE_UNMAP, 0};
+	int rc = attach_move(v, unmap, n);
 	if (rc && rc != -ESRCH) {
 		struct err err;
-		err_run(&err, -rc, "page %u cannot be sampled: %s", ppn.n, uffd_error(rc));
+		err_run(&err, -rc, "%u pages cannot be sampled: %s", n, uffd_error(rc));
 		attach_fail(v, &err);
 	}
 }

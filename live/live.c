@@ -450,6 +450,8 @@ int live_turn(struct live *live, uint64_t timeout_ns, struct err *err)
 	uint64_t now = time_now(live), till;
 
 	tell_time(live, now);
+	for (size_t i = 0; i < live->vms; i++)
+		fault_unmap(live->vm[i]);
 	thread_evict(live);
 	till = clock_next(&live->host->clock, now + timeout_ns);
 	int rc = thread_sleep(live, till, live->shortage || till < now ? 0 : till - now);

@@ -59,6 +59,7 @@ struct live_stats {
 };
 
 #define AT_MOVING (UINT32_C(1) << 31)
+#define HIDE_MOST 64 /* pages that the agent is asked to unmap at once */
 
 struct balloon;
 struct channel;
@@ -75,8 +76,9 @@ struct live_vm {
 	pthread_t thread;		  /* serves its events, while it is threaded */
 	bool threaded, stopping;
 	int pagemap;
-	uint32_t around; /* pages that a first touch maps at most */
-	uint64_t base;	 /* of its memory, in its own process */
+	uint32_t around;		   /* pages that a first touch maps at most */
+	uint32_t hidden[HIDE_MOST], hides; /* sampled pages that the guest has mapped yet */
+	uint64_t base;			   /* of its memory, in its own process */
 	/*
 	 * [pages] 0: mapped to its window, else to that slot of the pool + 1.
 	 * With AT_MOVING that is what was asked for; where it is, nobody knows.

@@ -49,8 +49,8 @@ void attach_drop(struct live_vm *v);  /* at the host's end: its process is kille
 /* Kills the guest and gives its memory back; the reason is kept. */
 void attach_fail(struct live_vm *v, const struct err *why);
 
-/* Has the agent do it, and waits for that. 0 or -errno, of the agent's too. */
-MUST_CHECK int attach_move(struct live_vm *v, const struct wire_move *move);
+/* Has the agent do them, up to WIRE_MOVES, and waits for that. 0 or -errno, of the agent's too. */
+MUST_CHECK int attach_move(struct live_vm *v, const struct wire_move *move, uint32_t n);
 
 /* Waits until the agent has done whatever it was asked, by whomever. 0 or -errno. */
 MUST_CHECK int attach_sync(struct live_vm *v);
@@ -64,8 +64,13 @@ void channel_close(struct live_vm *v);
 /* fault.c: what a guest's touch leads to. */
 /* now: the monotonic time. Returns the same, afterwards. */
 uint64_t fault_event(struct live_vm *v, const struct uffd_msg *msg, uint64_t now);
-void fault_hide(void *ctx, ppn_t ppn); /* pmap.hide */
-void fault_pin(struct live_vm *v);     /* until they are settled, none is evicted */
+/*
+ * pmap.hide: the sample begins when the page is unmapped, by fault_unmap(),
+ * which is before anybody else is in the host.
+ */
+void fault_hide(void *ctx, ppn_t ppn);
+void fault_unmap(struct live_vm *v);
+void fault_pin(struct live_vm *v); /* until they are settled, none is evicted */
 MUST_CHECK int fault_settle(struct live_vm *v, struct err *err); /* pages AT_MOVING */
 /* struct pool_guard */
 void fault_protect(void *ctx, uint16_t vm, ppn_t ppn, uint32_t n, bool on);
