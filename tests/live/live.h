@@ -12,6 +12,7 @@
 
 #include "balloon/balloon.h"
 #include "core/os.h"
+#include "core/reclaim.h"
 #include "live/private.h"
 #include "sharing/sharing.h"
 #include "swap/swap.h"
@@ -30,6 +31,7 @@ struct live_shape {
 	int64_t around;
 	const struct os_io *io;
 	const struct balloon_opts *balloon; /* NULL: none */
+	const char *thresholds;		    /* NULL: reserve */
 };
 
 #define LIVE_GUESTS 8
@@ -40,6 +42,7 @@ struct live_test {
 	struct sharing *sharing;
 	struct swap *swap;
 	struct balloon *balloon;
+	struct reclaim *reclaim;
 	struct live *live;
 	char socket[64];
 	struct {
@@ -71,6 +74,7 @@ static inline void live_test_open(struct live_test *t, struct live_shape s)
 	struct share_opts share = {0};
 	struct swap_opts swap = {0};
 	struct live_opts live = {0};
+	struct reclaim_opts reclaim = {0};
 	char around[8];
 	struct err err;
 
@@ -79,11 +83,12 @@ static inline void live_test_open(struct live_test *t, struct live_shape s)
 	*t = (struct live_test){0};
 	live_need(opt_defaults(&host_section, &host) | opt_defaults(&cost_section, &cost) |
 			  opt_defaults(&share_section, &share) |
-			  opt_defaults(&swap_section, &swap) | opt_defaults(&live_section, &live),
+			  opt_defaults(&swap_section, &swap) | opt_defaults(&live_section, &live) |
+			  opt_defaults(&reclaim_section, &reclaim),
 		  &err);
 	host.frames = s.frames;
 	host.backing = &backing_live.policy;
-	host.thresholds = policy_find(thresholds_list, "reserve");
+	host.thresholds = policy_find(thresholds_list, s.thresholds ? s.thresholds : "reserve");
 	share.scan = policy_find(scans, s.scan ? s.scan : "none");
 	share.rate_vm = s.rate;
 	share.rate_total = 0;
@@ -99,6 +104,7 @@ static inline void live_test_open(struct live_test *t, struct live_shape s)
 	live_need(swap_open(t->host, t->pmaps, &swap, s.slots ? s.slots : 1 << 20,
 			    s.io ? s.io : &os_io, &t->swap, &err),
 		  &err);
+	live_need(reclaim_open(t->host, &reclaim, &t->reclaim, &err), &err);
 	live_need(live_open(t->host, t->pmaps, &live, t->socket, NULL, 1, &t->live, &err), &err);
 	live_balloon(t->live, t->balloon);
 }
