@@ -364,14 +364,24 @@ static int sweep(struct sweep_args *a, struct plan *plan, uint64_t *missed, stru
 						.shown = a->shown,
 						.pareto = a->pareto_text ? &a->pareto : NULL,
 						.json = a->json,
-						.question = a->ready.question,
-						.answer = a->ready.answer},
+						.ready = a->ready.entry},
 			missed, err);
 	if (rc == 0 && s.failed)
 		rc = err_run(err, EIO, "%llu of %llu runs failed", (unsigned long long)s.failed,
 			     (unsigned long long)s.plan->runs);
 	sweep_close(&s);
 	return rc;
+}
+
+/* "swap.victim=lru,clock x host.frames=1500:6000:1500, 5 seeds" */
+static void print_axes(const json_t *ready)
+{
+	const json_t *vary = json_object_get(ready, "vary");
+
+	printf("%16s", "");
+	for (size_t i = 0; i < json_array_size(vary); i++)
+		printf("%s%s", i ? " x " : "", json_string_value(json_array_get(vary, i)));
+	printf(", %lld seeds\n", (long long)json_integer_value(json_object_get(ready, "seeds")));
 }
 
 static int list(const struct sweep_args *a, struct err *err)
@@ -388,7 +398,7 @@ static int list(const struct sweep_args *a, struct err *err)
 		const json_t *o = json_array_get(all, i);
 		printf("@%-14s %s\n", json_string_value(json_object_get(o, "name")),
 		       json_string_value(json_object_get(o, "question")));
-		printf("%16s%s\n", "", json_string_value(json_object_get(o, "answer")));
+		print_axes(o);
 	}
 	json_decref(all);
 	return 0;

@@ -65,8 +65,6 @@ static int fill(const json_t *entry, struct plan_args *args, struct metrics *met
 	const char *job = text(entry, "job");
 	char name[128];
 
-	ready->question = text(entry, "question");
-	ready->answer = text(entry, "answer");
 	ready->pareto = text(entry, "pareto");
 	snprintf(name, sizeof name, "sweeps/%s", job ? job : "");
 	int rc = data_path(name, ready->job, err);

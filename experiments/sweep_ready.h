@@ -1,6 +1,7 @@
 /*
  * Sweeps that come with the program: experiments/sweeps/sweeps.json, each with
- * a question, the job, axes, seeds and metrics, and the answer that was found.
+ * a question, the job, axes, seeds and metrics, and the answer, whose figures are
+ * those of the runs (experiments/sweep_answer.h).
  * `ballast sweep @NAME` runs one, `ballast sweep --list` names them.
  */
 #ifndef BALLAST_EXPERIMENTS_SWEEP_READY_H
@@ -17,7 +18,7 @@ struct ready {
 	json_t *entry;	   /* owned */
 	const char **vary; /* owned: its axes, where the user gave none */
 	char job[PATH_MAX];
-	const char *question, *answer, *pareto; /* pareto may be NULL */
+	const char *pareto; /* may be NULL */
 };
 
 /* The one of that name, its axes and metrics put where there are none yet. */

@@ -13,12 +13,13 @@ struct sweep_telling {
 	size_t shown;		     /* metrics that get a figure; the rest are the front's */
 	const struct pareto *pareto; /* or NULL */
 	bool json;
-	const char *question, *answer; /* of a ready sweep, or NULL */
+	const json_t *ready; /* the entry of a sweep that comes with the program, or NULL */
 };
 
 /*
- * Prints and draws. *missed: runs whose job expected what does not hold. Without
- * a gnuplot all the rest is told before the error.
+ * Prints and draws. *missed: runs whose job expected what does not hold, and
+ * statements of the answer that do not. Without a gnuplot all the rest is told
+ * before the error.
  */
 MUST_CHECK int sweep_tell(struct sweep *sweep, const struct sweep_telling *telling,
 			  uint64_t *missed, struct err *err);
