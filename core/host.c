@@ -285,7 +285,7 @@ static void reclaim_beside(struct host *host, struct vm *vm, struct err *why)
 }
 
 /* Says why there is no frame: a reclaimer's reason, if one had any. */
-static int no_frame(const struct host *host, struct err *why, struct err *err)
+int host_no_frame(const struct host *host, struct err *why, struct err *err)
 {
 	if (!why->exit_code)
 		return err_run(err, ENOMEM, "no frame: %u frames, none free and none to reclaim",
@@ -302,22 +302,21 @@ int host_take_slow(struct host *host, struct vm *vm, mpn_t *mpn, struct err *err
 	struct err why;
 
 	why.exit_code = 0; /* clearing the whole message would cost more than the rest of this */
+	if (host_replaces(host, first) && first->replace) {
+		*mpn = first->replace(host->reclaimer[0].ctx, vm, &why);
+		return host_replaced(host, *mpn, &why, err);
+	}
 	host->stats.reclaims++;
 	host->stats.min_free = min_u64(host->stats.min_free, host->machine.free);
 	if (host->reclaim)
-		return reclaim_take(host->reclaim, vm, mpn, &why) ? no_frame(host, &why, err) : 0;
-	/* Textbook replacement: no free frame, one wanted, and one who can give it. */
-	if (host->mark_high == 1 && host->reclaimers == 1 && first->replace) {
-		*mpn = first->replace(host->reclaimer[0].ctx, vm, &why);
-		host->evictor.in_line++;
-	} else {
-		if (host->evictor.wake)
-			reclaim_beside(host, vm, &why);
-		else
-			host_reclaim(host, host->mark_high, vm, &why);
-		*mpn = machine_take(&host->machine);
-	}
-	return likely(mpn_valid(*mpn)) ? 0 : no_frame(host, &why, err);
+		return reclaim_take(host->reclaim, vm, mpn, &why) ? host_no_frame(host, &why, err)
+								  : 0;
+	if (host->evictor.wake)
+		reclaim_beside(host, vm, &why);
+	else
+		host_reclaim(host, host->mark_high, vm, &why);
+	*mpn = machine_take(&host->machine);
+	return likely(mpn_valid(*mpn)) ? 0 : host_no_frame(host, &why, err);
 }
 
 static void tell(struct host *host, uint64_t time_ns, const struct vm *vm, const char *event,

@@ -373,6 +373,30 @@ MUST_CHECK static inline int host_take_frame(struct host *host, struct vm *vm, m
 	return 0;
 }
 
+/*
+ * Textbook replacement: no free frame, one wanted, and one reclaimer that can give
+ * it. A reclaimer that is itself in need of a frame asks if it is that one, and then
+ * hands over what its replace() would: what host_take_frame() comes to, without the
+ * long way there, since every swap-in comes through here.
+ */
+static inline bool host_replaces(const struct host *host, const struct reclaimer *reclaimer)
+{
+	return host->machine.free <= host->mark_low && host->mark_high == 1 && !host->reclaim &&
+	       host->reclaimers == 1 && host->reclaimer[0].reclaimer == reclaimer;
+}
+
+/* 0, or -ENOMEM where mpn is MPN_NONE, of which why tells as a reclaimer does. */
+MUST_CHECK int host_no_frame(const struct host *host, struct err *why, struct err *err);
+
+MUST_CHECK static inline int host_replaced(struct host *host, mpn_t mpn, struct err *why,
+					   struct err *err)
+{
+	host->stats.reclaims++;
+	host->stats.min_free = min_u64(host->stats.min_free, host->machine.free);
+	host->evictor.in_line++;
+	return likely(mpn_valid(mpn)) ? 0 : host_no_frame(host, why, err);
+}
+
 /* For the evictor: reclaims what free frames are short of. */
 void host_replenish(struct host *host);
 

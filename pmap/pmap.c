@@ -60,7 +60,8 @@ static void drop_private(void *ctx, struct pmap *pmap, ppn_t ppn)
 	machine_put(&pmap->vm->host->machine, pte_mpn(pmap->pte[ppn.n]));
 }
 
-static int fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
+static inline __attribute__((always_inline)) int fault(struct pmap *pmap, ppn_t ppn,
+						       enum access access, struct err *err)
 {
 	enum page_state state = pte_state(pmap->pte[ppn.n]);
 	const struct page_handler *h = &pmap->part->handler[state];
@@ -76,7 +77,8 @@ static int fault(struct pmap *pmap, ppn_t ppn, enum access access, struct err *e
 }
 
 /* The exit that a sampled page takes: no other, if the page is there with the right. */
-static int fault_sampled(struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
+static __attribute__((noinline)) int fault_sampled(struct pmap *pmap, ppn_t ppn, enum access access,
+						   struct err *err)
 {
 	const struct sample_watch *watch = &pmap->part->sample;
 

@@ -146,7 +146,7 @@ static int store_over(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, struct
  * The page goes to its slot: unwritten if the copy there is good, over the copy
  * if it is not and no cluster is free to write in sequence.
  */
-static inline int evict(struct swap *s, mpn_t mpn, struct err *err)
+static inline __attribute__((always_inline)) int evict(struct swap *s, mpn_t mpn, struct err *err)
 {
 	const struct frame f = s->host->machine.frame[mpn.n];
 	struct pmap *pmap = s->host->vm[f.vm]->pmap;
@@ -242,8 +242,8 @@ static __attribute__((noinline)) mpn_t evict_beside_shared(struct swap *s, mpn_t
  * Swaps out the page that the policy picks, which is aimed at `only`; its frame
  * comes back taken, or MPN_NONE.
  */
-static inline mpn_t swap_one(struct swap *s, const struct vm *only, struct vm *needy,
-			     struct err *err)
+static inline __attribute__((always_inline)) mpn_t swap_one(struct swap *s, const struct vm *only,
+							    struct vm *needy, struct err *err)
 {
 	if (only && vm_held(only) <= vm_floor(only, needy))
 		return MPN_NONE;
@@ -318,6 +318,19 @@ static bool is_awaited(struct awaited *a, const struct area *area, uint32_t slot
 	return true;
 }
 
+/* As pmap_take_frame(): one of its own, where swap is all that there is to ask. */
+static inline __attribute__((always_inline)) int take_frame(struct swap *s, struct pmap *pmap,
+							    ppn_t ppn, mpn_t *mpn, struct err *err)
+{
+	struct err why;
+
+	if (unlikely(pmap->home || !host_replaces(s->host, &swap_reclaimer)))
+		return pmap_take_frame(pmap, ppn, mpn, err);
+	why.exit_code = 0; /* the whole message would cost too much to clear */
+	*mpn = swap_one(s, NULL, pmap->vm, &why);
+	return host_replaced(s->host, *mpn, &why, err);
+}
+
 static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access, struct err *err)
 {
 	struct swap *s = ctx;
@@ -327,7 +340,7 @@ static int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access acces
 	(void)access;
 	if (unlikely(s->host->awaited.on) && is_awaited(&s->host->awaited, &s->area, slot))
 		return -EAGAIN;
-	int rc = pmap_take_frame(pmap, ppn, &mpn, err);
+	int rc = take_frame(s, pmap, ppn, &mpn, err);
 	if (rc)
 		return rc;
 	machine_aim(&s->host->machine, mpn, pmap->vm->id, ppn);
