@@ -33,6 +33,10 @@ static inline ssize_t script_next(struct source *source, const rec_t **batch, st
 	if (s->next == s->batches)
 		return s->fail ? err_input(err, "the script fails") : 0;
 	*batch = s->batch[s->next];
+	/* Every second time it says what it found, as sources may. */
+	rec_t any;
+	if (s->next % 2 && whole_records(*batch, s->words[s->next], &any) == s->words[s->next])
+		source->any = any;
 	return (ssize_t)s->words[s->next++];
 }
 

@@ -51,8 +51,12 @@ static inline int words_read(struct source *source, struct words *words, struct 
 	ssize_t n;
 
 	*words = (struct words){0};
-	while ((n = source_next(source, &batch, err)) > 0)
+	while ((n = source_next(source, &batch, err)) > 0) {
+		rec_t any;
+		CU_ASSERT_EQUAL(whole_records(batch, (size_t)n, &any), (size_t)n);
+		CU_ASSERT_TRUE(source_any(source) == any || source_any(source) == ~(rec_t)0);
 		words_add(words, batch, (size_t)n);
+	}
 	if (n == 0)
 		CU_ASSERT_EQUAL(source_next(source, &batch, err), 0); /* and stays at the end */
 	if (info)

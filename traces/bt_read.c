@@ -259,6 +259,7 @@ static ssize_t lend(struct bt_source *s, const rec_t *words, size_t n, const rec
 	XXH3_64bits_update(s->digest, words, n * sizeof(rec_t));
 	s->words += n;
 	*batch = words;
+	s->source.any = any;
 	return (ssize_t)n;
 }
 

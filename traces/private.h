@@ -84,8 +84,9 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 	struct trace_info info;
-	const char *name;   /* for messages: the file's */
-	int failed;	    /* 0, or what every further call returns, with... */
+	const char *name; /* for messages: the file's */
+	rec_t any;  /* of the batch that is lent, as source_any(); all ones unless it is set */
+	int failed; /* 0, or what every further call returns, with... */
 	struct err failure; /* ...the same message */
 };
 

@@ -43,6 +43,7 @@ enum rec_kind {
 
 #define REC_PAGE_BITS  36
 #define REC_PAGE_MAX   ((UINT64_C(1) << REC_PAGE_BITS) - 1)
+#define REC_PAGE_MASK  (REC_PAGE_MAX << (64 - REC_PAGE_BITS))
 #define REC_DELTA_BITS 24
 #define REC_DELTA_MAX  ((1u << REC_DELTA_BITS) - 1)
 

@@ -17,6 +17,7 @@ struct replay {
 	uint64_t words;		 /* taken from the source before the batch */
 	uint64_t operands;	 /* of all words passed, those that were operands */
 	const rec_t *batch;
+	rec_t any;		/* source_any() of it */
 	const rec_t *chunk_end; /* of the part of the batch that was looked through */
 	bool chunk_timed;	/* some record in it carries a time */
 	uint64_t tick_ns;
@@ -167,13 +168,16 @@ static inline size_t records_until(uint64_t t, uint64_t until, uint64_t ref_ns, 
 /*
  * The hot path, over a chunk without deltas. References that hit are handled in
  * the inner loop, which ends at whatever else comes along; time is counted by
- * the run of records and not by the record. `track` is a constant where this
- * is inlined.
+ * the run of records and not by the record. `track` and `plain` are constants
+ * where this is inlined.
  */
 static inline __attribute__((always_inline)) int loop(struct replay *r, struct vm *vm,
 						      const rec_t *end, uint64_t until,
-						      const enum frame_track track, struct err *err)
+						      const enum frame_track track,
+						      const bool plain, struct err *err)
 {
+	static const pte_t bits[] = {
+		[ACCESS_READ] = PTE_ACCESSED, [ACCESS_WRITE] = PTE_ACCESSED | PTE_STORE};
 	struct pmap *pmap = vm->pmap;
 	struct machine *m = &vm->host->machine;
 	pte_t *const pte = pmap->pte;
@@ -181,30 +185,30 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 	uint32_t *const stamp = m->stamp;
 	const uint64_t pages = vm->pages, ref_ns = vm->host->cost.ref;
 	const ptrdiff_t ahead = r->end - end >= AHEAD ? AHEAD : 0; /* what lies behind the chunk */
-	const rec_t *rec = r->next;
+	const rec_t *rec = r->next, *counted = rec;
 	uint64_t writes = 0, refs = 0;
-	size_t least = 0; /* records still to be done, whatever the time */
 	int rc = STEP_MORE;
 
 	for (;;) {
 		const rec_t *start = rec;
 		const size_t left = rec < end ? (size_t)(end - rec) : 0; /* wide: past the end */
-		const size_t n = records_until(vm->time_ns, until, ref_ns, left);
-		const rec_t *stop = rec + (n > least ? n : least);
-		uint32_t now = m->now;
+		const rec_t *stop = rec + records_until(vm->time_ns, until, ref_ns, left);
+		uint32_t now = track == TRACK_STAMPS ? m->now : 0;
+		uint64_t page = 0;
+		unsigned kind = 0;
 
 		for (; rec < stop; rec++) {
 			const rec_t x = *rec;
-			const uint64_t page = rec_page(x);
-			const unsigned kind = rec_kind(x);
 
+			page = rec_page(x);
+			kind = plain ? x & 1 : rec_kind(x);
 			__builtin_prefetch(&pte[rec_page(rec[ahead])], 1);
-			if (unlikely(page >= pages))
+			if (!plain && unlikely(page >= pages))
 				break;
 			const pte_t e = pte[page];
 			if (unlikely(!(e >> kind & 1)))
 				break;
-			const pte_t after = pte_referenced(e, (enum access)kind);
+			const pte_t after = e | bits[kind];
 			if (unlikely(after != e))
 				pte[page] = after;
 			if (track == TRACK_USED)
@@ -213,34 +217,40 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 				stamp[pte_value(e)] = now++;
 			writes += kind;
 		}
-		m->now = now;
-		refs += (uint64_t)(rec - start);
+		if (track == TRACK_STAMPS)
+			m->now = now;
 		vm->time_ns += (uint64_t)(rec - start) * ref_ns;
 		if (rec == stop)
 			break;
-		if (likely(rec_kind(*rec) <= REC_WRITE && rec_page(*rec) < pages)) {
+		if (plain || likely(kind <= REC_WRITE && page < pages)) {
+			rc = pmap_fault(pmap, (ppn_t){(uint32_t)page}, (enum access)kind, err);
+			if (unlikely(rc))
+				break;
 			/*
-			 * Then the record comes round again, and hits: at once, before
-			 * another VM could take the frame again.
+			 * The record hits now, and is done with at once, before another
+			 * VM could take the frame again.
 			 */
-			least = 1;
-			const ppn_t ppn = {(uint32_t)rec_page(*rec)};
-			const enum access access = (enum access)rec_kind(*rec);
-			rc = pmap_fault(pmap, ppn, access, err);
-			if (likely(rc == 0)) /* its bits too, so that the hit has none to set */
-				pte[ppn.n] = pte_referenced(pte[ppn.n], access);
-		} else {
-			least = 0;
+			const pte_t e = pte[page] | bits[kind];
+			pte[page] = e;
+			if (track == TRACK_USED)
+				used[pte_value(e)] = 1;
+			if (track == TRACK_STAMPS)
+				stamp[pte_value(e)] = m->now++;
+			writes += kind;
 			vm->time_ns += ref_ns;
+			rec++;
+		} else {
+			vm->time_ns += ref_ns;
+			refs += (uint64_t)(rec - counted);
 			r->next = rec;
 			rc = slow(r, vm, err);
-			rec = r->next;
+			rec = counted = r->next;
+			if (unlikely(rc))
+				break;
 		}
-		if (unlikely(rc))
-			break;
 	}
 	r->next = rec;
-	r->stats.refs += refs;
+	r->stats.refs += refs + (uint64_t)(rec - counted);
 	r->stats.writes += writes;
 	return rc;
 }
@@ -248,23 +258,25 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 typedef int loop_fn(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
 		    struct err *err);
 
-static int loop_plain(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
-		      struct err *err)
-{
-	return loop(r, vm, end, until, TRACK_NOTHING, err);
-}
+#define LOOP(name, track, plain)                                                                   \
+	static int name(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,         \
+			struct err *err)                                                           \
+	{                                                                                          \
+		return loop(r, vm, end, until, track, plain, err);                                 \
+	}
 
-static int loop_used(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
-		     struct err *err)
-{
-	return loop(r, vm, end, until, TRACK_USED, err);
-}
+LOOP(loop_nothing, TRACK_NOTHING, false)
+LOOP(loop_used, TRACK_USED, false)
+LOOP(loop_stamps, TRACK_STAMPS, false)
+LOOP(plain_nothing, TRACK_NOTHING, true)
+LOOP(plain_used, TRACK_USED, true)
+LOOP(plain_stamps, TRACK_STAMPS, true)
 
-static int loop_stamps(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
-		       struct err *err)
-{
-	return loop(r, vm, end, until, TRACK_STAMPS, err);
-}
+static loop_fn *const loops[][2] = {
+	[TRACK_NOTHING] = {loop_nothing, plain_nothing},
+	[TRACK_USED] = {loop_used, plain_used},
+	[TRACK_STAMPS] = {loop_stamps, plain_stamps},
+};
 
 /*
  * One record at a time: where records carry times, or where pages have bytes,
@@ -304,6 +316,7 @@ static int next_batch(struct replay *r, struct err *err)
 	r->words += (uint64_t)(r->next - r->batch);
 	r->batch = r->next = batch;
 	r->end = batch + words;
+	r->any = source_any(r->source);
 	return STEP_MORE;
 }
 
@@ -317,6 +330,9 @@ static void next_chunk(struct replay *r)
 	rec_t all = 0;
 
 	r->chunk_end = r->next + (n < CHUNK ? n : CHUNK);
+	r->chunk_timed = false;
+	if (!rec_delta(r->any) && !rec_is_wide(r->any))
+		return; /* it was looked through before */
 	for (const rec_t *rec = r->next; rec < r->chunk_end; rec++)
 		all |= *rec;
 	r->chunk_timed = rec_delta(all) != 0;
@@ -337,11 +353,14 @@ static int replay_step(void *state, struct vm *vm, uint64_t until, struct err *e
 		next_chunk(r);
 	if (m->stamp && m->now > STAMP_LIMIT && machine_renew_stamps(m))
 		return err_run(err, ENOMEM, "no memory to renumber stamps");
-	loop_fn *fn = m->bytes || r->chunk_timed ? loop_careful
-		      : m->used			 ? loop_used
-		      : m->stamp		 ? loop_stamps
-						 : loop_plain;
-	return fn(r, vm, r->chunk_end, until, err);
+	if (m->bytes || r->chunk_timed)
+		return loop_careful(r, vm, r->chunk_end, until, err);
+	const enum frame_track track = m->used	  ? TRACK_USED
+				       : m->stamp ? TRACK_STAMPS
+						  : TRACK_NOTHING;
+	/* Reads and writes without deltas alone, and none beyond the VM's pages. */
+	const bool plain = (r->any & ~REC_PAGE_MASK) <= REC_WRITE && rec_page(r->any) < vm->pages;
+	return loops[track][plain](r, vm, r->chunk_end, until, err);
 }
 
 static void replay_close(void *state)

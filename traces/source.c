@@ -33,6 +33,7 @@ void source_init(struct source *source, const struct source_ops *ops, const char
 ssize_t source_next(struct source *source, const rec_t **batch, struct err *err)
 {
 	if (!source->failed) {
+		source->any = ~(rec_t)0;
 		ssize_t n = source->ops->next(source, batch, &source->failure);
 		if (n >= 0)
 			return n;
@@ -41,6 +42,11 @@ ssize_t source_next(struct source *source, const rec_t **batch, struct err *err)
 	if (err)
 		*err = source->failure;
 	return source->failed;
+}
+
+rec_t source_any(const struct source *source)
+{
+	return source->any;
 }
 
 const struct trace_info *source_info(const struct source *source)

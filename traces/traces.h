@@ -63,6 +63,12 @@ MUST_CHECK int source_open(const char *path, const char *format, struct source *
  */
 MUST_CHECK ssize_t source_next(struct source *source, const rec_t **batch, struct err *err);
 
+/*
+ * Every record of that batch, operands apart, ored into one: what none of them says.
+ * All ones where nobody looked at each.
+ */
+rec_t source_any(const struct source *source);
+
 const struct trace_info *source_info(const struct source *source);
 
 /* For messages: the file, and in brackets what a stage made of it. */

@@ -32,6 +32,7 @@ static inline void fuzz_drain(struct source *source, struct counter *counter)
 
 	while (words < FUZZ_WORDS_MAX && (n = source_next(source, &batch, &err)) > 0) {
 		fuzz_expect(whole_records(batch, (size_t)n, &any) == (size_t)n);
+		fuzz_expect(source_any(source) == any || source_any(source) == ~(rec_t)0);
 		words += (size_t)n;
 		if (counter && counter_add(counter, batch, (size_t)n, &err))
 			break;

@@ -98,16 +98,21 @@ static void every_kind_in_small_batches(void)
 static void rare_kinds_in_long_batches(void)
 {
 	static const struct mix mixes[] = {
-		{.wide = 0, .timed = 0}, {.wide = 2, .timed = 0},   {.wide = 0, .timed = 1},
-		{.wide = 2, .timed = 1}, {.wide = 600, .timed = 0}, {.wide = 600, .timed = 1},
+		{.wide = 0, .timed = 0},
+		{.wide = 2, .timed = 0},
+		{.wide = 0, .timed = 1},
+		{.wide = 2, .timed = 1},
+		{.wide = 600, .timed = 0},
+		{.wide = 600, .timed = 1},
+		{.wide = 0, .timed = 0, .pages = 256}, /* no page beyond, by the bits alone */
 	};
 	uint64_t seed = test_seed(2);
 
 	for (size_t i = 0; i < ARRAY_LEN(mixes); i++) {
 		struct mix mix = mixes[i];
 		mix.tick_ns = 1000;
-		mix.pages = PAGES_MOST;
-		mix.frames = i % 2 ? 150 : PAGES_MOST;
+		mix.pages = mix.pages ? mix.pages : PAGES_MOST;
+		mix.frames = i % 2 || mix.pages < PAGES_MOST ? 150 : PAGES_MOST;
 		mix.words = TEST_SCALE > 1 ? 140000 : 300000; /* more than two chunks */
 		mix.long_batches = true;
 		for (uint64_t k = 0; k < 3; k++)
