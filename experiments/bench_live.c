@@ -42,13 +42,13 @@ struct bench_host {
 	char socket[64];
 };
 
-/* The guest that touches (live/guest/touch.c): under the agent where socket is not NULL. */
+/* The guest that touches (live/guest/retouch.c): under the agent where socket is not NULL. */
 static int start_guest(struct guest_end *g, const char *socket, struct err *err)
 {
 	char program[PATH_MAX], agent[PATH_MAX], ram[40];
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, fd = memfd_create("guest memory", 0);
 
-	int rc = program_path("guest/touch", program, err);
+	int rc = program_path("guest/retouch", program, err);
 	rc = rc ? rc : program_path("ballast-agent.so", agent, err);
 	if (rc == 0 && (fd < 0 || ftruncate(fd, (off_t)PAGES * PAGE_SIZE) || pipe2(in, O_CLOEXEC) ||
 			pipe2(out, O_CLOEXEC)))
@@ -66,7 +66,7 @@ static int start_guest(struct guest_end *g, const char *socket, struct err *err)
 			setenv("BALLAST_VM", "bench", 1);
 			setenv("BALLAST_AGENT_SOCKET", socket, 1);
 		}
-		execl(program, "touch", "-", (char *)NULL);
+		execl(program, "retouch", "-", (char *)NULL);
 		_exit(127);
 	}
 	close(in[0]);

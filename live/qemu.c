@@ -65,9 +65,9 @@ static const struct policy programs[] = {
 	{"churn",
 	 "takes, resizes and frees blocks of heap and checks them: churn SECONDS THREADS SEED MIB "
 	 "[FORKS]"},
-	{"touch",
+	{"retouch",
 	 "touches the pages of a file once for each line that it reads, and says how long that "
-	 "took: touch FILE"},
+	 "took: retouch FILE"},
 };
 
 const struct policy *const guest_programs[] = {&programs[0], &programs[1], &programs[2],

@@ -48,6 +48,9 @@ refused() {
 # What `ballast list` says that there is, there is.
 for name in $("$build/ballast" list program | awk '/^    [a-z]/ { print $1 }'); do
 	[ -x "$programs/$name" ] || fail "there is no $name"
+	# In a guest it would hide the other.
+	[ -x /bin/busybox ] && /bin/busybox --list | grep -qx "$name" &&
+		fail "busybox has a $name, too"
 	listed=1
 done
 [ -n "${listed:-}" ] || fail "no programs are listed"

@@ -2,7 +2,7 @@
  * A guest that touches its memory when it is told to, and says how long that
  * took: for measuring.
  *
- *   touch FILE
+ *   retouch FILE
  *
  * Maps FILE ("-": the file that $BALLAST_RAM names), whole, as its memory. For
  * each line that it reads it writes a word to every page in order, and prints
@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 	const char *path = argc == 2 && strcmp(argv[1], "-") == 0 && ram ? ram : argv[argc - 1];
 	int fd = argc == 2 ? open(path, O_RDWR) : -1;
 	if (fd < 0 || fstat(fd, &st)) {
-		fprintf(stderr, "usage: touch FILE\n");
+		fprintf(stderr, "usage: retouch FILE\n");
 		return 2;
 	}
 	volatile uint8_t *memory =
