@@ -36,7 +36,7 @@ CPPFLAGS += -DNDEBUG
 endif
 
 SRC     := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c))
-LIB_SRC := $(filter-out experiments/main.c live/agent.c live/heap.c live/heap_serve.c live/heap_fork.c live/record_plugin.c,$(SRC))
+LIB_SRC := $(filter-out experiments/main.c live/agent.c live/agent_fd.c live/heap.c live/heap_serve.c live/heap_fork.c live/record_plugin.c,$(SRC))
 LIB_OBJ := $(LIB_SRC:%.c=$B/obj/%.o)
 UNIT    := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(wildcard tests/unit/*.c))
 LIVE    := $(patsubst tests/live/%.c,$B/tests/live/%,$(wildcard tests/live/*.c))
@@ -198,12 +198,12 @@ $B/ballast: $(LIB_OBJ) $B/obj/experiments/main.o
 	$(call say,LD )$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # Loaded into foreign programs: nothing of ours beside it, and no sanitizer.
-$B/ballast-agent.so: live/agent.c live/uffd.h live/wire.h live/wire_io.h core/types.h $B/flags
-	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -U_FILE_OFFSET_BITS -fPIC -fvisibility=hidden -shared -pthread $< -o $@
+$B/ballast-agent.so: live/agent.c live/agent_fd.c live/agent.h live/uffd.h live/wire.h live/wire_io.h core/types.h $B/flags
+	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -U_FILE_OFFSET_BITS -fPIC -fvisibility=hidden -shared -pthread $(filter %.c,$^) -o $@
 
 # The same with jemalloc in it, and the balloon driver: malloc() of a process guest. jemalloc's
 # handlers of fork() go through heap_fork.c.
-HEAP_SRC := $(addprefix live/,agent.c heap.c heap_serve.c heap_fork.c heap_pages.c) \
+HEAP_SRC := $(addprefix live/,agent.c agent_fd.c heap.c heap_serve.c heap_fork.c heap_pages.c) \
 	    $(addprefix balloon/,driver.c stream.c ring.c) core/timer.c core/err.c
 $B/ballast-heap.so: $(HEAP_SRC) $(wildcard live/*.h balloon/*.h core/*.h) $B/flags
 	$(call say,LD )$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -U_FILE_OFFSET_BITS -fPIC -fvisibility=hidden -shared -pthread -Wl,-Bsymbolic,--wrap=pthread_atfork $(HEAP_SRC) -l:libjemalloc_pic.a -lm -o $@

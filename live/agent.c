@@ -162,7 +162,7 @@ static void open_uffd(void)
 {
 	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_NEEDED};
 
-	agent.uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	agent.uffd = agent_own((int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
 	if (agent.uffd < 0)
 		give_up("no right to use userfaultfd for kernel accesses: run the guest as root, "
 			"or "
@@ -193,6 +193,8 @@ static void expect_channel(void)
 	    agent.channel[WIRE_FDS - 1] < 0)
 		give_up("the host is of another version", "");
 	agent.channel_size = w.offset;
+	for (unsigned i = 0; i < WIRE_FDS; i++)
+		agent.channel[i] = agent_own(agent.channel[i]);
 }
 
 /*
@@ -213,7 +215,7 @@ int ballast_agent_channel(int fd[3], size_t *size)
 
 static void connect_manager(void)
 {
-	agent.sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	agent.sock = agent_own(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 	if (agent.sock < 0 ||
 	    connect(agent.sock, (struct sockaddr *)&agent.manager, sizeof agent.manager))
 		give_up("no host answers at ", agent.manager.sun_path);
@@ -249,6 +251,7 @@ static void attach(void *base, uint64_t bytes)
 	if (!wire_send(agent.sock, &w, WIRE_SHORT, -1))
 		give_up("the host closed the connection", "");
 	expect(&w, WIRE_WELCOME, &agent.pool);
+	agent.pool = agent_own(agent.pool);
 	agent.window = w.offset;
 	agent.orphan_s = w.orphan_s;
 	open_uffd();
@@ -364,12 +367,7 @@ void agent_attach(void *base, uint64_t bytes)
 
 void agent_leave(void)
 {
-	close(agent.sock);
-	close(agent.uffd);
-	close(agent.pool);
-	for (int i = 0; i < WIRE_FDS; i++)
-		if (agent.channel[i] >= 0)
-			close(agent.channel[i]);
+	agent_disown();
 }
 
 __attribute__((constructor)) static void start(void)

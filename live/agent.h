@@ -18,8 +18,15 @@ void agent_read_names(void);
 /* Lays the VM's window over the mapping, and starts the agent's thread. */
 void agent_attach(void *base, uint64_t bytes);
 
+/*
+ * Puts a descriptor of the agent's, or of its kind, where the program is not in
+ * its way and does not close it: its number from now on. At most 8.
+ */
+int agent_own(int fd);
+
 /* In a child after fork(): it is no guest, and keeps nothing of one open. */
 void agent_leave(void);
+void agent_disown(void); /* of that, the descriptors */
 
 /* A line on standard error, then the end of the process. */
 _Noreturn void agent_give_up(const char *what, const char *why);

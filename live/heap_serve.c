@@ -308,7 +308,7 @@ void heap_serve_start(void)
 	sigset_t all, old;
 	pthread_t id;
 
-	serve.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	serve.wake = agent_own(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	if (serve.wake < 0)
 		agent_give_up("no descriptor for the heap's thread: ", strerror(errno));
 	sigfillset(&all);
@@ -328,7 +328,6 @@ void heap_serve_leave(void)
 	serve.up = false;
 	pthread_mutex_init(&serve.lock, NULL);
 	pthread_cond_init(&serve.answer, NULL);
-	close(serve.wake);
 	if (serve.ring.region)
 		munmap(serve.ring.region, serve.region_size);
 }

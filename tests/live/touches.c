@@ -6,15 +6,35 @@
 #include "live.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define PAGES  1024
 #define SECOND UINT64_C(1000000000)
 
 struct order {
-	uint32_t first, n; /* pages */
+	uint32_t first, n; /* pages; of 0: close all descriptors but those that are known */
 };
 
 /* The guest: this program again, with its orders at the descriptor that ORDERS names. */
+
+/* In every way that there is; returns how many are open still. */
+static uint32_t close_all(int orders)
+{
+	uint32_t n = 0;
+	struct stat st;
+
+	for (int fd = 3; fd < 2048; fd++) {
+		if (fd != orders)
+			close(fd);
+	}
+	if (orders > 3)
+		close_range(3, (unsigned)orders - 1, 0);
+	close_range((unsigned)orders + 1, ~0u, 0);
+	closefrom(orders + 1);
+	for (int fd = 3; fd < 2048; fd++)
+		n += fd != orders && fstat(fd, &st) == 0;
+	return n;
+}
 
 static _Noreturn void touch(const char *file, int orders)
 {
@@ -26,7 +46,7 @@ static _Noreturn void touch(const char *file, int orders)
 	if (memory == MAP_FAILED)
 		_exit(10);
 	while (read(orders, &o, sizeof o) == sizeof o) {
-		uint32_t bad = 0;
+		uint32_t bad = o.n ? 0 : close_all(orders);
 		for (uint32_t i = o.first; i < o.first + o.n; i++) {
 			uint8_t *at = memory + (size_t)i * PAGE_SIZE;
 			memcpy(&is, at, sizeof is);
@@ -77,21 +97,24 @@ static void turn(struct live_test *t)
 	live_need(live_turn(t->live, 1000000, &err), &err);
 }
 
-/* Has it touch pages, each of which must be as it left it. */
-static void order(struct live_test *t, int orders, uint32_t first, uint32_t n)
+static uint32_t answer(struct live_test *t, int orders, struct order o)
 {
-	const struct order o = {first, n};
-	uint32_t bad = 1;
+	uint32_t n = 0;
 
 	CU_ASSERT_EQUAL_FATAL(write(orders, &o, sizeof o), sizeof o);
 	for (int i = 0; i < 60000; i++) {
 		turn(t);
-		if (recv(orders, &bad, sizeof bad, MSG_DONTWAIT) == sizeof bad) {
-			CU_ASSERT_EQUAL(bad, 0);
-			return;
-		}
+		if (recv(orders, &n, sizeof n, MSG_DONTWAIT) == sizeof n)
+			return n;
 	}
 	CU_FAIL_FATAL("the guest does not answer");
+	return 0;
+}
+
+/* Has it touch pages, each of which must be as it left it. */
+static void order(struct live_test *t, int orders, uint32_t first, uint32_t n)
+{
+	CU_ASSERT_EQUAL(answer(t, orders, (struct order){first, n}), 0);
 }
 
 static void end(struct live_test *t, int orders)
@@ -182,5 +205,24 @@ static void samples(void)
 	end(&t, orders);
 }
 
+/* Of a guest that closes everything the agent is left: its socket, its userfaultfd and the pool. */
+static void everything_closed(void)
+{
+	struct live_test t;
+	int orders;
+
+	live_test_open(&t, (struct live_shape){.frames = 2 * PAGES, .around = 8});
+	struct live_vm *v = toucher(&t, &orders);
+	order(&t, orders, 0, PAGES);
+	CU_ASSERT_EQUAL(answer(&t, orders, (struct order){0, 0}), 3);
+	for (uint32_t i = 0; i < PAGES; i += 2)
+		pmap_sample(v->vm->pmap, (ppn_t){i});
+	turn(&t);
+	CU_ASSERT_EQUAL(v->state, LIVE_RUNNING);
+	CU_ASSERT_FALSE(is_mapped(v, 0));
+	order(&t, orders, 0, PAGES);
+	end(&t, orders);
+}
+
 TESTS("live/touches", {"first touches at the most", first_touches_at_the_most},
-      {"samples", samples})
+      {"samples", samples}, {"everything closed", everything_closed})
