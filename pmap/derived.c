@@ -48,7 +48,9 @@ void derived_fini(struct derived *d, struct mmu *mmu)
 	meter_free(meter, d->refs, pages * sizeof *d->refs);
 	meter_free(meter, d->writable, pages * sizeof *d->writable);
 	slab_fini(&d->slab);
+	cells_fini(&d->cells);
 	free(d->table);
+	free(d->version);
 	free(d->node);
 }
 
@@ -144,7 +146,7 @@ static void clear(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i
 		return;
 	t->word[i] = 0;
 	if (derived_is_leaf(t)) {
-		t->version = ++d->versions;
+		*t->version = ++d->versions;
 		node_remove(d, &d->leaves[t->ppn[i]], WHERE(table, i));
 		unload(d, mmu, table, i); /* while it can be found */
 		return;
@@ -187,7 +189,7 @@ static bool set_leaf(struct derived *d, struct mmu *mmu, uint32_t table, unsigne
 		return false;
 	bool less = t->word[i] & ~w & DW_W;
 	if (t->word[i] & DW_P && t->word[i] != w)
-		t->version = ++d->versions;
+		*t->version = ++d->versions;
 	t->word[i] = w;
 	t->ppn[i] = ppn;
 	if (less)
@@ -265,33 +267,46 @@ static void age_append(struct derived *d, uint32_t table)
 	d->newest = table;
 }
 
+/* Room for twice as many tables. False without memory. */
+static bool grow(struct derived *d)
+{
+	const uint32_t room = d->room ? 2 * d->room : 64;
+	struct dtable **table = room <= UINT32_MAX >> 9 ? realloc(d->table, room * sizeof(*table))
+							: NULL;
+
+	if (!table)
+		return false;
+	d->table = table;
+	uint64_t **version = realloc(d->version, room * sizeof(*version));
+	if (!version)
+		return false;
+	d->version = version;
+	uint64_t *cells = cells_add(&d->cells, room - d->room);
+	if (!cells)
+		return false;
+	for (uint32_t i = d->room; i < room; i++)
+		version[i] = cells++;
+	d->room = room;
+	return true;
+}
+
 /* An empty table, of no role yet. 0 without memory. */
 static uint32_t new_table(struct derived *d)
 {
 	uint32_t n = d->free;
-	struct dtable *t = slab_take(&d->slab);
 
+	if (!n && d->tables >= d->room && !grow(d))
+		return 0;
+	struct dtable *t = slab_take(&d->slab);
 	if (!t)
 		return 0;
-	if (n) {
+	if (n)
 		d->free = (uint32_t)(uintptr_t)d->table[n];
-	} else {
-		if (d->tables >= d->room) {
-			uint32_t room = d->room ? 2 * d->room : 64;
-			struct dtable **list = room <= UINT32_MAX >> 9
-						       ? realloc(d->table, room * sizeof(*list))
-						       : NULL;
-			if (!list) {
-				slab_give(&d->slab, t);
-				return 0;
-			}
-			d->table = list;
-			d->room = room;
-		}
+	else
 		n = d->tables++;
-	}
 	d->table[n] = t;
-	t->version = ++d->versions;
+	t->version = d->version[n];
+	*t->version = ++d->versions;
 	t->used = true;
 	d->live++;
 	return n;
@@ -462,7 +477,7 @@ void derived_zap(struct derived *d, struct mmu *mmu, uint32_t ppn, bool only_wri
 			mmu->stats.zaps++;
 		} else if (*w & DW_W) {
 			*w &= ~DW_W;
-			d->table[where >> 9]->version = ++d->versions;
+			*d->table[where >> 9]->version = ++d->versions;
 			unload(d, mmu, where >> 9, where & (PT_WORDS - 1));
 		}
 	}
@@ -558,7 +573,7 @@ static bool fill(struct derived *d, struct mmu *mmu, struct tlb_region *r,
 	if (!set_leaf(d, mmu, table, pt_index(vpn, 1), g, path->ppn))
 		return false;
 	if (known)
-		r->version = t->version;
+		r->version = *t->version;
 	return true;
 }
 
@@ -633,7 +648,7 @@ static inline bool walk_small(struct mmu *mmu, const struct derived *d, struct t
 	const struct dtable *t = d->table[r->derived];
 	r->derived_table = t;
 	if (mmu->again)
-		tlb_see_version(r, &t->version);
+		tlb_see_version(r, t->version);
 	uint64_t w = t->word[i];
 	unsigned rights = (unsigned)(w >> DW_R_AT) & r->derived_rights;
 	walk_filled(mmu, r, vpn, from, 1);

@@ -29,7 +29,7 @@ struct dtable {
 	uint64_t word[PT_WORDS]; /* MPN of a page, or number of a derived table */
 	uint32_t ppn[PT_WORDS];	 /* of leaves; of a large one, the first page */
 	uint32_t page;		 /* whose words it is made from; of a splinter, its first page */
-	uint64_t version; /* of a last level: another whenever a word that was there changes */
+	uint64_t *version; /* of a last level: another number when a word that was there changes */
 	uint8_t level, view;
 	bool splinter; /* 512 small leaves for one large one of the guest */
 	bool unsync;   /* the guest may write to the page, and has */
@@ -47,8 +47,10 @@ struct dnode {
 struct derived {
 	bool direct;
 	struct dtable **table; /* [room] table[0] unused */
+	uint64_t **version;    /* [room] where its version stands */
 	uint32_t tables, room, live, free;
 	struct slab slab;
+	struct cells cells; /* of versions */
 	struct dnode *node; /* node[0] unused */
 	uint32_t nodes, node_room, node_free;
 	uint32_t *leaves; /* [pages] nodes of leaves that map the page */

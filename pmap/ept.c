@@ -241,10 +241,10 @@ int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, str
 	const struct ept_dir *d = &e->dir[g.ppn / PT_LARGE];
 	uint64_t w = d->word ? d->word : e->leaf[g.ppn];
 	if (g.level == 1)
-		tlb_see_version(r, &g.page->version);
+		tlb_see_version(r, g.page->version);
 	walk->dirty = guest_mark(mmu, &g, write);
 	if (g.level == 1)
-		r->version = g.page->version; /* it is this word alone that the mark changed */
+		r->version = *g.page->version; /* it is this word alone that the mark changed */
 	walk->again = g.level == 1 && r->led;
 	walk->large = d->word && g.level == 2;
 	walk->part = g.level == 2 && !walk->large;
@@ -289,7 +289,7 @@ walk_again(struct mmu *mmu, void *tables, struct tlb_region *r, const struct tlb
 	struct ept *e = tables;
 	struct tlb *t = &mmu->tlb;
 
-	if (unlikely(r->memo_gen != mmu->tables.upper_gen || r->version != r->pt->version ||
+	if (unlikely(r->memo_gen != mmu->tables.upper_gen || r->version != *r->version_at ||
 		     !walk_from_known(mmu, r) || !usual(e, rec->ppn) || !usual(e, r->pt->ppn)))
 		return false;
 	const uint64_t above = !tlb_pde_holds(t, r); /* from the table above the last */

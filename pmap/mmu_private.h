@@ -65,7 +65,7 @@ static inline bool guest_mark(struct mmu *mmu, const struct guest_walk *g, bool 
 	gpte_t w = *g->word, after = w | GPTE_A | (write ? GPTE_D : 0);
 	if (unlikely(after != w)) {
 		*g->word = after;
-		g->page->version = ++mmu->tables.versions;
+		*g->page->version = ++mmu->tables.versions;
 	}
 	return after & GPTE_D;
 }

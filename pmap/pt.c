@@ -15,27 +15,46 @@ int pt_store_init(struct pt_store *s, uint32_t pages, struct meter *meter)
 void pt_store_fini(struct pt_store *s)
 {
 	slab_fini(&s->slab);
+	cells_fini(&s->cells);
 	free(s->page);
+	free(s->version);
 	if (s->slot)
 		meter_free(s->meter, s->slot, s->pages * sizeof *s->slot);
+}
+
+/* Room for twice as many tables. False without memory. */
+static bool grow(struct pt_store *s)
+{
+	const uint32_t room = s->room ? 2 * s->room : 64;
+	struct pt_page **page = realloc(s->page, room * sizeof(*page));
+
+	if (!page)
+		return false;
+	s->page = page;
+	uint64_t **version = realloc(s->version, room * sizeof(*version));
+	if (!version)
+		return false;
+	s->version = version;
+	uint64_t *cells = cells_add(&s->cells, room - s->room);
+	if (!cells)
+		return false;
+	for (uint32_t i = s->room; i < room; i++)
+		version[i] = cells++;
+	s->room = room;
+	return true;
 }
 
 /* A table in a page that had none. NULL without memory. */
 static struct pt_page *make(struct pt_store *s, uint32_t ppn)
 {
-	if (s->used == s->room || !s->page) {
-		uint32_t room = s->room ? 2 * s->room : 64;
-		struct pt_page **page = realloc(s->page, room * sizeof(*page));
-		if (!page)
-			return NULL;
-		s->page = page;
-		s->room = room;
-	}
+	if (s->used >= s->room && !grow(s))
+		return NULL;
 	struct pt_page *p = slab_take(&s->slab);
 	if (!p)
 		return NULL;
 	p->ppn = ppn;
-	p->version = ++s->versions;
+	p->version = s->version[s->used];
+	*p->version = ++s->versions;
 	s->page[s->used] = p;
 	s->slot[ppn] = s->used++;
 	return p;
@@ -52,7 +71,7 @@ int pt_write(struct pt_store *s, ppn_t ppn, unsigned i, gpte_t word)
 	/* Accessed and dirty bits of upper tables decide nothing that is kept. */
 	s->upper_gen += p->upper && p->word[i] != word;
 	if (p->word[i] & GPTE_P && p->word[i] != word)
-		p->version = ++s->versions;
+		*p->version = ++s->versions;
 	p->word[i] = word;
 	return 0;
 }
@@ -66,9 +85,12 @@ void pt_forget(struct pt_store *s, ppn_t ppn)
 	/* Whoever remembers the page's address from a walk finds out by this. */
 	s->upper_gen++;
 	slab_give(&s->slab, s->page[slot]);
+	uint64_t *const version = s->version[slot];
 	s->page[slot] = s->page[--s->used]; /* the last one takes its place */
 	if (slot != s->used)
 		s->slot[s->page[slot]->ppn] = slot;
+	s->version[slot] = s->version[s->used]; /* and what stands elsewhere goes with it */
+	s->version[s->used] = version;
 	s->slot[ppn.n] = 0;
 }
 

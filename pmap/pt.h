@@ -102,7 +102,12 @@ struct pt_hole {
 
 struct pt_page {
 	gpte_t word[PT_WORDS];
-	uint64_t version; /* another whenever a word that was present changes, and no other's */
+	/*
+	 * Another number whenever a word that was present changes, and no other page's. It
+	 * stands apart, close to those of other tables: whoever remembers words compares it
+	 * at each reference.
+	 */
+	uint64_t *version;
 	uint32_t ppn;
 	bool upper; /* was walked through at a level above 1 */
 };
@@ -110,13 +115,15 @@ struct pt_page {
 struct pt_store {
 	uint32_t *slot;	       /* [pages] index into page, 0: no table */
 	struct pt_page **page; /* [room], page[0] unused; addresses stay */
+	uint64_t **version;    /* [room] where the page's stands; NULL where none was yet */
 	uint32_t used, room;   /* used - 1 tables, dense from page[1] on */
 	uint32_t pages;	       /* of the VM */
 	uint64_t upper_gen;    /* grows when a word of an upper table changes */
 	uint64_t versions;     /* the last that was given out */
 	struct pt_hole hole[PT_HOLES_MAX];
 	unsigned holes;
-	struct slab slab; /* of pages */
+	struct slab slab;   /* of pages */
+	struct cells cells; /* of versions */
 	struct meter *meter;
 };
 

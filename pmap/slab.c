@@ -7,6 +7,21 @@
 #define FIRST	   16 /* items */
 #define CHUNK_MOST ((size_t)2 << 20)
 
+uint64_t *cells_add(struct cells *c, uint32_t n)
+{
+	uint64_t *run = c->runs < ARRAY_LEN(c->run) ? calloc(n, sizeof *run) : NULL;
+
+	if (run)
+		c->run[c->runs++] = run;
+	return run;
+}
+
+void cells_fini(struct cells *c)
+{
+	for (unsigned i = 0; i < c->runs; i++)
+		free(c->run[i]);
+}
+
 void slab_init(struct slab *s, size_t item, struct meter *meter)
 {
 	*s = (struct slab){.item = (item + LINE - 1) & ~(size_t)(LINE - 1), .meter = meter};

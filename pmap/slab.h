@@ -24,6 +24,16 @@ struct slab {
 	size_t chunks;
 };
 
+/* Numbers of 64 bits that lie close together and never move, for what lies far apart. */
+struct cells {
+	uint64_t *run[32];
+	unsigned runs;
+};
+
+/* n more, zeros: NULL without memory. Whoever doubles what there is has room for ever. */
+uint64_t *cells_add(struct cells *c, uint32_t n);
+void cells_fini(struct cells *c);
+
 void slab_init(struct slab *s, size_t item, struct meter *meter);
 void slab_fini(struct slab *s);
 void *slab_take(struct slab *s); /* NULL without memory */
