@@ -1,6 +1,7 @@
 #include "pmap/derived.h"
 
 #include "pmap/large.h"
+#include "pmap/mmu_run.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -271,8 +272,8 @@ static void age_append(struct derived *d, uint32_t table)
 static bool grow(struct derived *d)
 {
 	const uint32_t room = d->room ? 2 * d->room : 64;
-	struct dtable **table = room <= UINT32_MAX >> 9 ? realloc(d->table, room * sizeof(*table))
-							: NULL;
+	struct dtable **table =
+		room <= UINT32_MAX >> 9 ? realloc(d->table, room * sizeof(*table)) : NULL;
 
 	if (!table)
 		return false;
@@ -647,7 +648,7 @@ static inline bool walk_small(struct mmu *mmu, const struct derived *d, struct t
 		return false;
 	const struct dtable *t = d->table[r->derived];
 	r->derived_table = t;
-	if (mmu->again)
+	if (mmu->run)
 		tlb_see_version(r, t->version);
 	uint64_t w = t->word[i];
 	unsigned rights = (unsigned)(w >> DW_R_AT) & r->derived_rights;
@@ -692,25 +693,38 @@ int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint6
 	}
 }
 
-static bool walk_again(struct mmu *mmu, void *tables, struct tlb_region *r,
-		       const struct tlb_rec *rec)
+struct again {
+	const struct mmu *mmu;
+	uint64_t gen, sum;
+};
+
+static inline __attribute__((always_inline)) bool walk_again(void *mode, struct mmu_walks *w,
+							     struct tlb_region *r,
+							     const struct tlb_rec *rec, bool made)
 {
+	const struct again *a = mode;
+	const uint64_t above = made & (r->pde_until < w->pde_next); /* from above the last table */
+
 	(void)rec;
-	if (unlikely(!knows_table(tables, r)))
-		return false;
-	if (tlb_pde_holds(&mmu->tlb, r)) {
-		mmu->stats.walk_refs++;
-		return true;
+	/* Tables as they were, and a walk cache that knows where the one above the last is. */
+	if (unlikely(r->ready != a->sum)) {
+		if (r->derived_gen != a->gen)
+			return false;
+		if (walk_from_known(a->mmu, r))
+			r->ready = a->sum;
+		else if (above)
+			return false;
 	}
-	if (unlikely(!walk_from_known(mmu, r)))
-		return false;
-	mmu->stats.walk_refs += 2;
-	tlb_pde_fill(&mmu->tlb, r);
+	w->refs += made + above;
+	mmu_pde_fill(w, r, above);
 	return true;
 }
 
-bool derived_again(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-		   enum access access)
+size_t derived_run(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring, size_t at,
+		   size_t n)
 {
-	return mmu_again_by(mmu, mmu->state, r, rec, vpn, access, walk_again);
+	const struct derived *d = mmu->state;
+	struct again a = {mmu, d->gen, d->gen + mmu->pdpte.changes};
+
+	return mmu_run_by(mmu, ref, ring, at, n, &a, walk_again);
 }

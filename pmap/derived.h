@@ -133,9 +133,7 @@ int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint6
 		 enum access access, struct mmu_walk *walk, struct mmu_fault *fault,
 		 struct err *err);
 
-/* What struct translation's again() does. */
-bool derived_again(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-		   enum access access);
+mmu_run_fn derived_run; /* struct translation's run() */
 
 size_t derived_audit(const struct derived *d, struct mmu *mmu, FILE *out);
 

@@ -7,7 +7,7 @@
  * out in a row: the radix tree's index is the PPN itself.
  */
 #include "pmap/large.h"
-#include "pmap/mmu_private.h"
+#include "pmap/mmu_run.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,15 +23,14 @@ int ept_init(struct ept *e, struct mmu *mmu)
 		.entries = (uint32_t)mmu->opts.pde_cache,
 		.nested_entries = (uint32_t)mmu->opts.nested_tlb,
 	};
-	e->next = e->floor = e->entries + 1u;
-	e->nested_next = e->nested_floor = e->nested_entries + 1u;
+	e->next = e->nested_next = 1;
 	e->l3.changes = 1;
 	e->l3.n = e->l4.n = (uint32_t)mmu->opts.pdpte_cache;
 	e->leaf = meter_alloc(meter, pages * sizeof *e->leaf);
 	e->dir = meter_alloc(meter, e->dirs * sizeof *e->dir);
 	if (e->nested_entries)
-		e->seq = meter_alloc(meter, pages * sizeof *e->seq);
-	if (e->leaf && e->dir && (e->seq || !e->nested_entries))
+		e->until = meter_alloc(meter, pages * sizeof *e->until);
+	if (e->leaf && e->dir && (e->until || !e->nested_entries))
 		return 0;
 	ept_fini(e, mmu);
 	return -ENOMEM;
@@ -42,7 +41,7 @@ void ept_fini(struct ept *e, struct mmu *mmu)
 	struct meter *meter = &mmu->pmap->vm->host->meter;
 
 	meter_free(meter, e->leaf, e->pages * sizeof *e->leaf);
-	meter_free(meter, e->seq, e->pages * sizeof *e->seq);
+	meter_free(meter, e->until, e->pages * sizeof *e->until);
 	meter_free(meter, e->dir, e->dirs * sizeof *e->dir);
 }
 
@@ -50,8 +49,8 @@ void ept_zap_all(struct ept *e, struct mmu *mmu)
 {
 	if (!mmu_zap_all(mmu))
 		return;
-	e->floor = e->next;
-	e->nested_floor = e->nested_next;
+	e->next += e->entries; /* as if so many fills had come that nothing stays */
+	e->nested_next += e->nested_entries;
 	cache_flush(&e->l3);
 	cache_flush(&e->l4);
 }
@@ -159,13 +158,12 @@ static uint64_t upper_refs(struct ept *e, uint32_t ppn)
 
 static inline bool dir_holds(const struct ept *e, const struct ept_dir *d)
 {
-	return (d->seq >= e->floor) & (d->seq + e->entries >= e->next);
+	return d->until >= e->next;
 }
 
 static inline bool nested_holds(const struct ept *e, uint32_t ppn)
 {
-	return e->nested_entries && e->seq[ppn] >= e->nested_floor &&
-	       e->seq[ppn] + e->nested_entries >= e->nested_next;
+	return e->nested_entries && e->until[ppn] >= e->nested_next;
 }
 
 /* Translates one PPN; adds its references. False: a violation. */
@@ -185,7 +183,7 @@ static inline bool nested(struct ept *e, uint32_t ppn, uint64_t need, uint64_t *
 		if (!d->word && d->present) {
 			*refs += 1;
 			if (e->entries)
-				d->seq = e->next++;
+				d->until = e->next++ + e->entries;
 		}
 	}
 	if (unlikely(d->l3_seen != e->l3.changes) && !d->word && cache_has(&e->l3, ppn >> 18))
@@ -195,7 +193,7 @@ static inline bool nested(struct ept *e, uint32_t ppn, uint64_t need, uint64_t *
 	if ((*w & set) != set)
 		*w |= set;
 	if (e->nested_entries)
-		e->seq[ppn] = e->nested_next++;
+		e->until[ppn] = e->nested_next++ + e->nested_entries;
 	return true;
 }
 
@@ -254,56 +252,97 @@ int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, str
 	return 0;
 }
 
+/* ---- walks that are made again --------------------------------------------------- */
+
+/* What a row of references needs of the table, read once. */
+struct again {
+	struct mmu *mmu;
+	struct ept *e;
+	struct ept_dir *dir;
+	uint64_t sum, l3, next, entries;
+	uint64_t *until; /* of the nested TLB, or NULL */
+	uint64_t nested_next, nested_entries;
+};
+
+/*
+ * Whether a walk in the region would begin at the last level or the one above it, by
+ * tables as they were, and translate the last one's PPN by upper tables that are cached.
+ * All that this depends on is counted, up alone: so it holds while the sum is the same.
+ */
+static __attribute__((noinline)) bool ready(const struct mmu *mmu, const struct ept *e,
+					    struct tlb_region *r, uint64_t sum)
+{
+	if (r->memo_gen != mmu->tables.upper_gen || r->version_at != r->pt->version ||
+	    !walk_from_known(mmu, r) || e->dir[r->pt->ppn / PT_LARGE].l3_seen != e->l3.changes)
+		return false;
+	r->table_ppn = r->pt->ppn;
+	r->ready = sum;
+	return true;
+}
+
 /*
  * What a walk takes, if it is made, to translate a PPN whose leaf needs no change, where
  * the upper tables are cached. Whether the dir is, and whether the walk comes by here,
  * are as good as random: so there is no branch on either.
  */
-static inline uint64_t nested_again(struct ept *e, uint32_t ppn, bool made)
+static inline __attribute__((always_inline)) uint64_t
+nested_again(struct again *a, struct ept_dir *d, uint32_t ppn, bool made)
 {
-	struct ept_dir *d = &e->dir[ppn / PT_LARGE];
-
-	if (unlikely(e->nested_entries)) {
-		if (!made || nested_holds(e, ppn))
+	if (a->until) {
+		if (!made || a->until[ppn] >= a->nested_next)
 			return 0;
-		e->seq[ppn] = e->nested_next++;
+		a->until[ppn] = a->nested_next++ + a->nested_entries;
 	}
-	const uint64_t missed = made & !dir_holds(e, d);
-	d->seq = tlb_choose(missed, e->next, d->seq);
-	e->next += missed;
+	const uint64_t missed = made & (d->until < a->next);
+	d->until = tlb_choose(missed, a->next + a->entries, d->until);
+	a->next += missed;
 	return made + missed;
 }
 
-/* Whether nested_again() serves, as far as the last walk knows. */
-static inline bool usual(const struct ept *e, uint32_t ppn)
-{
-	const struct ept_dir *d = &e->dir[ppn / PT_LARGE];
-
-	return d->l3_seen == e->l3.changes;
-}
-
 /* As ept_walk_by(), for a walk that begins at the last level or the one above it. */
-static inline __attribute__((always_inline)) bool
-walk_again(struct mmu *mmu, void *tables, struct tlb_region *r, const struct tlb_rec *rec)
+static inline __attribute__((always_inline)) bool walk_again(void *mode, struct mmu_walks *w,
+							     struct tlb_region *r,
+							     const struct tlb_rec *rec, bool made)
 {
-	struct ept *e = tables;
-	struct tlb *t = &mmu->tlb;
+	struct again *a = mode;
+	struct ept_dir *d = &a->dir[rec->ppn / PT_LARGE];
 
-	if (unlikely(r->memo_gen != mmu->tables.upper_gen || r->version != *r->version_at ||
-		     !walk_from_known(mmu, r) || !usual(e, rec->ppn) || !usual(e, r->pt->ppn)))
+	if (unlikely(d->l3_seen != a->l3 ||
+		     (r->ready != a->sum && !ready(a->mmu, a->e, r, a->sum))))
 		return false;
-	const uint64_t above = !tlb_pde_holds(t, r); /* from the table above the last */
-	const uint64_t refs = 1 + above + nested_again(e, r->pt->ppn, above);
-	r->pde_seq = tlb_choose(above, t->pde_next, r->pde_seq); /* as tlb_pde_fill() */
-	t->pde_next += above;
-	mmu->stats.walk_refs += refs + nested_again(e, rec->ppn, true);
+	const uint64_t above = made & (r->pde_until < w->pde_next); /* from above the last table */
+	w->refs += made + above +
+		   nested_again(a, &a->dir[r->table_ppn / PT_LARGE], r->table_ppn, above);
+	mmu_pde_fill(w, r, above);
+	w->refs += nested_again(a, d, rec->ppn, made);
 	return true;
 }
 
-bool ept_again_by(struct mmu *mmu, struct ept *e, struct tlb_region *r, struct tlb_rec *rec,
-		  uint64_t vpn, enum access access)
+size_t ept_run_by(struct mmu *mmu, struct ept *e, const uint64_t *ref,
+		  struct tlb_region *const *ring, size_t at, size_t n)
 {
-	return mmu_again_by(mmu, e, r, rec, vpn, access, walk_again);
+	struct again a = {
+		.mmu = mmu,
+		.e = e,
+		.dir = e->dir,
+		.sum = mmu->tables.upper_gen + mmu->pdpte.changes + e->l3.changes,
+		.l3 = e->l3.changes,
+		.next = e->next,
+		.entries = e->entries,
+	};
+
+	if (likely(!e->nested_entries)) {
+		n = mmu_run_by(mmu, ref, ring, at, n, &a, walk_again);
+		e->next = a.next;
+		return n;
+	}
+	a.until = e->until;
+	a.nested_next = e->nested_next;
+	a.nested_entries = e->nested_entries;
+	n = mmu_run_by(mmu, ref, ring, at, n, &a, walk_again);
+	e->next = a.next;
+	e->nested_next = a.nested_next;
+	return n;
 }
 
 /* ---- the mode ----------------------------------------------------------------- */
@@ -348,10 +387,10 @@ static int ept_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum ac
 	return ept_walk_by(mmu, mmu->state, violation, r, vpn, access, walk, fault, err);
 }
 
-static bool ept_again(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-		      enum access access)
+static size_t ept_run(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring,
+		      size_t at, size_t n)
 {
-	return mmu_again_by(mmu, mmu->state, r, rec, vpn, access, walk_again);
+	return ept_run_by(mmu, mmu->state, ref, ring, at, n);
 }
 
 static void ept_changed(struct mmu *mmu, ppn_t ppn)
@@ -421,7 +460,7 @@ const struct translation translation_ept = {
 	.open = ept_open,
 	.close = ept_close,
 	.walk = ept_walk,
-	.again = ept_again,
+	.run = ept_run,
 	.changed = ept_changed,
 	.cleaned = ept_cleaned,
 	.gathered = ept_gathered,

@@ -144,7 +144,7 @@ int mmu_new(struct pmap *pmap, const struct policy *mode, const struct mmu_opts 
 		return rc;
 	}
 	mmu->mode = (const struct translation *)mode; /* its first member */
-	mmu->again = mmu->tlb.l2.sets ? mmu->mode->again : NULL;
+	mmu->run = mmu->tlb.l2.sets ? mmu->mode->run : NULL;
 	mmu->asid = calloc((size_t)mmu->opts.asids + 1, sizeof *mmu->asid);
 	if (!mmu->asid || (mmu->opts.large && pmap_rows(pmap)) ||
 	    pt_store_init(&mmu->tables, pmap->pages, &pmap->vm->host->meter) ||
@@ -302,23 +302,22 @@ static inline bool allows(const struct mmu *mmu, const struct tlb_rec *rec, enum
  * processor before it walks.
  */
 static inline bool try_record(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec,
-			      uint64_t vpn, enum access access)
+			      enum access access)
 {
 	struct tlb *t = &mmu->tlb;
-	if (!(rec->way[0] | rec->way[1]) || rec->gen != t->gen[r->class])
+	const bool first = tlb_holds(t, r, rec, 0);
+	if (!first && !tlb_holds(t, r, rec, 1))
 		return false;
-	bool first = rec->way[0] != 0;
 	if (!allows(mmu, rec, access)) {
-		tlb_drop(t, r, rec, vpn);
+		tlb_drop(t, r, rec);
 		return false;
 	}
 	struct tlb_array *a = tlb_array_of(t, rec == &r->large, first ? 0 : 1);
-	uint32_t set = (uint32_t)(rec == &r->large ? vpn >> 9 : vpn) & (a->sets - 1);
-	tlb_used(a, set, rec->way[first ? 0 : 1] - 1u);
+	tlb_used(a, tlb_set_of(a, r, rec), rec->way[first ? 0 : 1] - 1u);
 	if (first)
 		return true;
 	mmu->stats.tlb_l2_hits++;
-	tlb_fill(t, r, rec, vpn, 0);
+	tlb_fill(t, r, rec, 0);
 	return true;
 }
 
@@ -327,9 +326,9 @@ static struct tlb_rec *try_global(struct mmu *mmu, uint64_t vpn, enum access acc
 {
 	struct tlb_region *r = tlb_find(&mmu->tlb, tlb_key(TLB_GLOBAL_ROOT, vpn));
 
-	if (r && try_record(mmu, r, &r->rec[vpn & (PT_LARGE - 1)], vpn, access))
+	if (r && try_record(mmu, r, &r->rec[vpn & (PT_LARGE - 1)], access))
 		return &r->rec[vpn & (PT_LARGE - 1)];
-	if (r && try_record(mmu, r, &r->large, vpn, access))
+	if (r && try_record(mmu, r, &r->large, access))
 		return &r->large;
 	return NULL;
 }
@@ -358,13 +357,13 @@ static inline int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum 
 	rec->large = w->large;
 	rec->allow = (uint8_t)(kernel << TLB_KERNEL | (w->rights & PT_R_U ? kernel : 0));
 	if (likely(!w->large)) {
-		tlb_fill_small(t, r, rec, vpn);
+		tlb_fill_small(t, r, rec);
 		tlb_note(r, rec, access, again);
 		return 0;
 	}
 	tlb_hold_beside(r);
-	tlb_fill(t, r, rec, vpn, 1);
-	tlb_fill(t, r, rec, vpn, 0);
+	tlb_fill(t, r, rec, 1);
+	tlb_fill(t, r, rec, 0);
 	return 0;
 }
 
@@ -382,9 +381,9 @@ int mmu_miss(struct mmu *mmu, uint64_t vpn, enum access access, ppn_t *ppn, stru
 		return err_run(err, ENOMEM, "no memory for a TLB");
 	if (!mmu->mode->no_tlb) {
 		rec = &r->rec[vpn & (PT_LARGE - 1)];
-		if (!try_record(mmu, r, rec, vpn, access)) {
+		if (!try_record(mmu, r, rec, access)) {
 			rec = &r->large;
-			if (!try_record(mmu, r, rec, vpn, access))
+			if (!try_record(mmu, r, rec, access))
 				rec = t->globals ? try_global(mmu, vpn, access) : NULL;
 		}
 		if (rec) {

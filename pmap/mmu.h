@@ -110,14 +110,27 @@ struct translation;
 
 #define MMU_ASIDS_MAX 4096
 
+/* References in a row: words with the VPN from this bit on, bit 0 of a write, else zeros. */
+#define MMU_REF_SHIFT 28
+#define MMU_RING      128 /* regions of such references, by their number modulo this */
+
+struct tlb_region;
+
+/*
+ * References that a TLB serves, or a walk that was made before (tlb_knows()), up to n of
+ * them: all is done that mmu_ref() would do. Returns how many were; the next is another,
+ * and nothing happened. The region of ref[i], or some other, is ring[(at + i) % MMU_RING].
+ */
+typedef size_t mmu_run_fn(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring,
+			  size_t at, size_t n);
+
 struct mmu {
 	struct pmap *pmap;
 	const struct translation *mode;
-	bool (*again)(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-		      enum access access); /* the mode's, or NULL */
-	void *state;			   /* likewise */
-	const uint64_t *by_ppn;		   /* [pages] what it will look up by PPN, or NULL */
-	bool strict; /* the guest flushes whatever it changes: audits hold it to that */
+	mmu_run_fn *run;	/* the mode's, or NULL */
+	void *state;		/* likewise */
+	const uint64_t *by_ppn; /* [pages] what it will look up by PPN, or NULL */
+	bool strict;		/* the guest flushes whatever it changes: audits hold it to that */
 	struct pt_store tables;
 	struct tlb tlb;
 	struct walk_cache pdpte, pml4e; /* of the guest's dimension */
@@ -152,8 +165,6 @@ struct mmu_walk {
 	bool again;	/* the same again would find the same, and have nothing to set */
 };
 
-struct tlb_region;
-
 /* A translation mode. Hooks may be NULL but for walk. */
 struct translation {
 	struct policy policy;
@@ -167,13 +178,8 @@ struct translation {
 	 */
 	int (*walk)(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum access access,
 		    struct mmu_walk *walk, struct mmu_fault *fault, struct err *err);
-	/*
-	 * Optional: a reference that the page's record, which is of the current count of
-	 * flushes and not in the first-level TLB, allows. False: nothing happened, and it
-	 * must go by mmu_miss(). Not called where there is no second level.
-	 */
-	bool (*again)(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-		      enum access access);
+	/* Optional. Not called where there is no second-level TLB. */
+	mmu_run_fn *run;
 	/* The host moved the page or took rights from it. */
 	void (*changed)(struct mmu *mmu, ppn_t ppn);
 	/* A harvest cleared the page's accessed or dirty bit. */
@@ -244,12 +250,13 @@ void mmu_set_user(struct mmu *mmu, bool user);
 int mmu_miss(struct mmu *mmu, uint64_t vpn, enum access access, ppn_t *ppn, struct mmu_fault *fault,
 	     struct err *err);
 
-static inline void mmu_seen(struct mmu *mmu, uint32_t ppn, uint32_t mpn, unsigned rights)
+/* The digest after a reference. */
+static inline uint64_t mmu_mix(uint64_t digest, uint32_t ppn, uint32_t mpn, unsigned rights)
 {
-	uint64_t x = ((uint64_t)mpn << 32 | ppn) ^
-		     (rights & (PT_R_ALL | TLB_HOST_W)) * UINT64_C(0xd6e8feb86659fd93);
+	const uint64_t x = ((uint64_t)mpn << 32 | ppn) ^
+			   (rights & (PT_R_ALL | TLB_HOST_W)) * UINT64_C(0xd6e8feb86659fd93);
 
-	mmu->digest = ((mmu->digest << 5 | mmu->digest >> 59) ^ x) * UINT64_C(0x9e3779b97f4a7c15);
+	return ((digest << 5 | digest >> 59) ^ x) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* What a reference leaves behind in pmap, frame and digest. */
@@ -261,25 +268,21 @@ static inline void mmu_done(struct mmu *mmu, uint32_t ppn, uint32_t mpn, unsigne
 	if (unlikely(after != e))
 		mmu->pmap->pte[ppn] = after;
 	machine_use(&mmu->pmap->vm->host->machine, (mpn_t){mpn});
-	mmu_seen(mmu, ppn, mpn, rights);
+	mmu->digest = mmu_mix(mmu->digest, ppn, mpn, rights);
 }
 
-/*
- * A reference whose translation is in a TLB, or needs a walk that was made before. False:
- * nothing happened. r: the region of the page.
- */
-static inline __attribute__((always_inline)) bool mmu_quick(struct mmu *mmu, struct tlb_region *r,
-							    struct tlb_rec *rec, uint64_t vpn,
-							    enum access access)
+/* Whether the first-level TLB serves the reference: then it is noted there as used. */
+static inline bool mmu_first(struct mmu *mmu, const struct tlb_region *r, const struct tlb_rec *rec,
+			     uint64_t vpn, enum access access)
 {
-	struct tlb *t = &mmu->tlb;
+	struct tlb_array *a = &mmu->tlb.l1;
+	const uint32_t set = (uint32_t)vpn & (a->sets - 1);
 
-	if (unlikely(rec->gen != t->gen[TLB_LOCAL] ||
-		     !(rec->allow >> (access | (mmu->user ? 0 : TLB_KERNEL)) & 1)))
+	if (unlikely(rec->gen != mmu->tlb.gen[TLB_LOCAL] ||
+		     !(rec->allow >> (access | (mmu->user ? 0 : TLB_KERNEL)) & 1) ||
+		     tlb_set(a, set)->at[rec->way[0]] != (r->id | (vpn & (PT_LARGE - 1)))))
 		return false;
-	if (!rec->way[0])
-		return mmu->again && mmu->again(mmu, r, rec, vpn, access);
-	tlb_used(&t->l1, (uint32_t)vpn & (t->l1.sets - 1), rec->way[0] - 1u);
+	tlb_used(a, set, rec->way[0] - 1u);
 	return true;
 }
 
@@ -288,9 +291,14 @@ MUST_CHECK static inline int mmu_ref(struct mmu *mmu, uint64_t vpn, enum access 
 				     struct mmu_fault *fault, struct err *err)
 {
 	struct tlb_region *r = tlb_find(&mmu->tlb, tlb_key(mmu->space, vpn));
-	struct tlb_rec *rec = r ? &r->rec[vpn & (PT_LARGE - 1)] : NULL;
+	const struct tlb_rec *rec = r ? &r->rec[vpn & (PT_LARGE - 1)] : NULL;
+	const uint64_t ref = vpn << MMU_REF_SHIFT | access;
 
-	if (!rec || !mmu_quick(mmu, r, rec, vpn, access))
+	if (rec && mmu->run && mmu->run(mmu, &ref, &r, 0, 1)) {
+		ppn->n = rec->ppn;
+		return 0;
+	}
+	if (!rec || mmu->run || !mmu_first(mmu, r, rec, vpn, access))
 		return mmu_miss(mmu, vpn, access, ppn, fault, err);
 	ppn->n = rec->ppn;
 	mmu_done(mmu, rec->ppn, rec->mpn, rec->rights, access);
@@ -309,6 +317,7 @@ static inline __attribute__((always_inline)) struct tlb_region *mmu_fetch(const 
 	struct tlb_region *r = mmu->tlb.memo[tlb_memo_of(tlb_key(mmu->space, vpn))];
 
 	__builtin_prefetch(&r->rec[vpn & (PT_LARGE - 1)], 1);
+	__builtin_prefetch(r, 1);
 	return r;
 }
 

@@ -182,7 +182,7 @@ static inline uint32_t ept_mpn(uint64_t w)
 /* A second-level entry with its table of leaves, which lie in a row for all. */
 struct ept_dir {
 	uint64_t word;	  /* a leaf of 2 MiB, or 0 */
-	uint64_t seq;	  /* when it went into the walk cache */
+	uint64_t until;	  /* of fills of the walk cache, in which it stays there */
 	uint64_t l3_seen; /* without a word: l3's changes, when that was seen to hold what is above
 			   */
 	uint16_t present; /* leaves */
@@ -190,12 +190,12 @@ struct ept_dir {
 };
 
 struct ept {
-	uint64_t *leaf; /* [pages] */
-	uint64_t *seq;	/* [pages] when it went into the nested TLB; NULL without one */
+	uint64_t *leaf;	 /* [pages] */
+	uint64_t *until; /* [pages] likewise, in the nested TLB; NULL without one */
 	struct ept_dir *dir;
 	uint32_t pages, dirs;
-	uint64_t next, floor; /* of the walk cache of dirs */
-	uint64_t nested_next, nested_floor;
+	uint64_t next; /* the count of fills of the walk cache of dirs */
+	uint64_t nested_next;
 	uint32_t entries, nested_entries;
 	struct walk_cache l3, l4;
 };
@@ -232,45 +232,8 @@ int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, str
 		uint64_t vpn, enum access access, struct mmu_walk *walk, struct mmu_fault *fault,
 		struct err *err);
 
-/* The same again: what it takes to find what the walk before found, all bits set as they are. */
-bool ept_again_by(struct mmu *mmu, struct ept *e, struct tlb_region *r, struct tlb_rec *rec,
-		  uint64_t vpn, enum access access);
-
-/* ---- walks that were made before ------------------------------------------------ */
-
-/*
- * What struct translation's again() does. True: the second-level TLB has it, or a walk
- * would find what the record still says (tlb_knows()), and all is done that mmu_miss()
- * would do with TLBs and counts. False: nothing happened. walk_again() counts what the walk
- * takes, by the walk caches, or refuses. All that is not usual is refused, so that
- * nothing is called and registers suffice: two in three references come by here.
- */
-typedef bool walk_again_fn(struct mmu *mmu, void *tables, struct tlb_region *r,
-			   const struct tlb_rec *rec);
-
-static inline __attribute__((always_inline)) bool
-mmu_again_by(struct mmu *mmu, void *tables, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-	     enum access access, walk_again_fn *walk_again)
-{
-	struct tlb *t = &mmu->tlb;
-	const uint32_t set1 = (uint32_t)vpn & (t->l1.sets - 1);
-	const uint32_t set2 = (uint32_t)vpn & (t->l2.sets - 1);
-	const struct tlb_slot_of of = {vpn & (PT_LARGE - 1), rec->gen, TLB_LOCAL};
-
-	if (unlikely(!tlb_set_whole(t, &t->l1, set1)))
-		return false;
-	if (rec->way[1]) {
-		tlb_used(&t->l2, set2, rec->way[1] - 1u);
-		mmu->stats.tlb_l2_hits++;
-	} else {
-		if (unlikely(!tlb_knows(r, rec, access) || !tlb_set_whole(t, &t->l2, set2) ||
-			     !walk_again(mmu, tables, r, rec)))
-			return false;
-		mmu->stats.tlb_misses++;
-		tlb_swap(&t->l2, set2, rec, of, 1);
-	}
-	tlb_swap(&t->l1, set1, rec, of, 0);
-	return true;
-}
+/* The rows of references that the table serves (mmu_run_fn). */
+size_t ept_run_by(struct mmu *mmu, struct ept *e, const uint64_t *ref,
+		  struct tlb_region *const *ring, size_t at, size_t n);
 
 #endif

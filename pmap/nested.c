@@ -97,12 +97,12 @@ static int nested_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 	return ept_walk_by(mmu, &n->merged, violation, r, vpn, access, walk, fault, err);
 }
 
-static bool nested_again(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-			 enum access access)
+static size_t nested_run(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring,
+			 size_t at, size_t n)
 {
-	struct nested *n = mmu->state;
+	struct nested *nested = mmu->state;
 
-	return ept_again_by(mmu, &n->merged, r, rec, vpn, access);
+	return ept_run_by(mmu, &nested->merged, ref, ring, at, n);
 }
 
 static void nested_changed(struct mmu *mmu, ppn_t ppn)
@@ -160,7 +160,7 @@ const struct translation translation_nested = {
 	.open = nested_open,
 	.close = nested_close,
 	.walk = nested_walk,
-	.again = nested_again,
+	.run = nested_run,
 	.changed = nested_changed,
 	.cleaned = nested_cleaned,
 	.gathered = nested_gathered,

@@ -28,6 +28,8 @@ const char *tlb_shape_check(const struct tlb_shape *s)
 	return NULL;
 }
 
+#define LINE 64
+
 static int array_init(struct tlb_array *a, uint32_t entries, uint32_t ways, unsigned level)
 {
 	*a = (struct tlb_array){.level = level};
@@ -37,12 +39,18 @@ static int array_init(struct tlb_array *a, uint32_t entries, uint32_t ways, unsi
 	a->sets = entries / a->ways;
 	a->all = UINT64_MAX >> (64 - a->ways);
 	a->keep = a->ways > 1 ? a->all : 0;
-	a->set = calloc(a->sets, sizeof *a->set);
-	a->slot = calloc(entries, sizeof *a->slot);
-	if (!a->set || !a->slot)
+	/* A power of two up to a line, then whole lines: no set lies in more than it must. */
+	size_t bytes = offsetof(struct tlb_set, at) + (1 + a->ways) * sizeof(uint32_t);
+	for (a->stride = 32; a->stride < LINE && a->stride < bytes; a->stride *= 2)
+		;
+	if (a->stride < bytes)
+		a->stride = (uint32_t)(bytes + LINE - 1) & ~(LINE - 1u);
+	a->bytes = ((size_t)a->sets * a->stride + LINE - 1) & ~(size_t)(LINE - 1);
+	a->set = aligned_alloc(LINE, a->bytes);
+	a->more = calloc(a->sets, sizeof *a->more);
+	if (!a->set || !a->more)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < a->sets; i++)
-		a->set[i].slot = &a->slot[i * a->ways];
+	memset(a->set, 0, a->bytes);
 	return 0;
 }
 
@@ -50,19 +58,21 @@ int tlb_init(struct tlb *t, const struct tlb_shape *s, struct meter *meter)
 {
 	uint32_t entries = s->l1_entries + s->large_entries + s->l2_entries;
 
-	*t = (struct tlb){.gen = {1, 1}, .flushes = 1, .pde_entries = s->pde_entries};
+	*t = (struct tlb){
+		.gen = {1, 1}, .flushes = 1, .pde_next = 1, .pde_entries = s->pde_entries};
 	slab_init(&t->slab, sizeof(struct tlb_region), meter);
-	t->pde_next = t->pde_floor = s->pde_entries + 1u;
 	t->regions_max = 2048 + 2 * (entries + s->pde_entries);
 	for (t->chains = 1; t->chains < t->regions_max; t->chains *= 2)
 		;
 	t->chain = calloc(t->chains, sizeof(*t->chain));
+	t->region = calloc(t->regions_max + 1, sizeof(*t->region));
 	t->none = slab_take(&t->slab);
 	for (size_t i = 0; i < TLB_MEMO; i++)
 		t->memo[i] = t->none;
 	if (t->none)
-		t->none->key = UINT64_MAX;
-	if (t->chain && t->none && array_init(&t->l1, s->l1_entries, s->l1_ways, 0) == 0 &&
+		t->none->key = TLB_NO_KEY;
+	if (t->chain && t->region && t->none &&
+	    array_init(&t->l1, s->l1_entries, s->l1_ways, 0) == 0 &&
 	    array_init(&t->large, s->large_entries, s->large_ways, 0) == 0 &&
 	    array_init(&t->l2, s->l2_entries, s->l2_ways, 1) == 0)
 		return 0;
@@ -73,13 +83,14 @@ int tlb_init(struct tlb *t, const struct tlb_shape *s, struct meter *meter)
 static void array_fini(struct tlb_array *a)
 {
 	free(a->set);
-	free(a->slot);
+	free(a->more);
 }
 
 void tlb_fini(struct tlb *t)
 {
 	slab_fini(&t->slab);
 	free(t->chain);
+	free(t->region);
 	array_fini(&t->l1);
 	array_fini(&t->large);
 	array_fini(&t->l2);
@@ -118,28 +129,94 @@ static void age_append(struct tlb *t, struct tlb_region *r)
 	t->newest = r;
 }
 
-/* Whose record it is, by the record's place there. */
-static struct tlb_region *slot_region(const struct tlb_slot *s)
-{
-	size_t offset = s->of.place == PT_LARGE ? offsetof(struct tlb_region, large)
-						: offsetof(struct tlb_region, rec) +
-							  s->of.place * sizeof(struct tlb_rec);
+/* ---- numbers of records ----------------------------------------------------- */
 
-	return (struct tlb_region *)((uint8_t *)s->rec - offset);
+static struct tlb_region *region_of(const struct tlb *t, uint32_t id)
+{
+	return t->region[id >> TLB_ID_SHIFT];
 }
 
-/* Marks the regions that have a record in some array. */
+static bool is_large(uint32_t id)
+{
+	return id & PT_LARGE;
+}
+
+static struct tlb_rec *rec_of(const struct tlb *t, uint32_t id)
+{
+	struct tlb_region *r = region_of(t, id);
+
+	return is_large(id) ? &r->large : &r->rec[id & (PT_LARGE - 1)];
+}
+
+/* The first page that it translates. */
+static uint64_t vpn_of(const struct tlb *t, uint32_t id)
+{
+	const uint64_t first = (region_of(t, id)->key & ((UINT64_C(1) << 27) - 1)) << 9;
+
+	return is_large(id) ? first : first + (id & (PT_LARGE - 1));
+}
+
+/* Whether what the way bears is there: it was put there, and not flushed since. */
+static inline bool way_holds(const struct tlb *t, const struct tlb_array *a, uint32_t id,
+			     unsigned way)
+{
+	if (!id)
+		return false;
+	const struct tlb_rec *rec = rec_of(t, id);
+	return rec->gen == t->gen[region_of(t, id)->class] && rec->way[a->level] == way + 1;
+}
+
+/* ---- what lies in the arrays -------------------------------------------------- */
+
+/* Each way of each array in turn: the place of the number that it bears. NULL: no more. */
+struct ways {
+	struct tlb_array *array[3];
+	uint32_t i, set;
+	unsigned way;
+};
+
+static struct ways all_ways(struct tlb *t)
+{
+	return (struct ways){{&t->l1, &t->large, &t->l2}};
+}
+
+static uint32_t *next_way(struct ways *w)
+{
+	while (w->i < ARRAY_LEN(w->array)) {
+		struct tlb_array *a = w->array[w->i];
+		if (w->set == a->sets) {
+			w->set = 0;
+			w->i++;
+		} else if (w->way == a->ways) {
+			w->way = 0;
+			w->set++;
+		} else {
+			return &tlb_set(a, w->set)->at[1 + w->way++];
+		}
+	}
+	return NULL;
+}
+
+/* Whether the way that came last holds something. */
+static bool holds(const struct tlb *t, const struct ways *w, const uint32_t *at)
+{
+	return way_holds(t, w->array[w->i], *at, w->way - 1);
+}
+
+/*
+ * Marks the regions that have a record in some array. What does not hold is emptied, so that
+ * no way bears a number of a region that goes.
+ */
 static void mark_held(struct tlb *t)
 {
-	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
+	struct ways w = all_ways(t);
 
 	t->discards++;
-	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
-		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
-			const struct tlb_slot *s = &arrays[i]->slot[j];
-			if (s->rec && s->of.gen == t->gen[s->of.class])
-				slot_region(s)->held = t->discards;
-		}
+	for (uint32_t *at; (at = next_way(&w));) {
+		if (holds(t, &w, at))
+			region_of(t, *at)->held = t->discards;
+		else
+			*at = 0;
 	}
 }
 
@@ -164,6 +241,8 @@ static void discard(struct tlb *t)
 	if (t->memo[tlb_memo_of(r->key)] == r)
 		t->memo[tlb_memo_of(r->key)] = t->none;
 	t->globals -= r->class == TLB_GLOBAL;
+	t->spare = r->id >> TLB_ID_SHIFT;
+	t->region[t->spare] = NULL;
 	t->regions--;
 	slab_give(&t->slab, r);
 }
@@ -196,6 +275,10 @@ struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class)
 		return NULL;
 	r->key = key;
 	r->class = (uint8_t) class;
+	const uint32_t index = t->spare ? t->spare : t->regions + 1;
+	t->spare = 0;
+	t->region[index] = r;
+	r->id = index << TLB_ID_SHIFT;
 	r->version_at = &r->version;
 	meet_globals(t, r);
 	r->next = *chain_of(t, key);
@@ -209,52 +292,48 @@ struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class)
 
 /* ---- arrays --------------------------------------------------------------- */
 
-static inline bool slot_holds(const struct tlb *t, const struct tlb_slot *s)
-{
-	return s->rec && s->of.gen == t->gen[s->of.class];
-}
-
 /* Flushes passed the set by: its ways are looked at again. */
 static void refresh(const struct tlb *t, struct tlb_array *a, uint32_t set)
 {
-	struct tlb_set *s = &a->set[set];
+	struct tlb_set *s = tlb_set(a, set);
+	struct tlb_set_more *more = &a->more[set];
 
-	s->full = 0;
+	more->full = 0;
 	for (uint32_t w = 0; w < a->ways; w++) {
-		struct tlb_slot *slot = &a->slot[set * a->ways + w];
-		if (slot_holds(t, slot))
-			s->full |= UINT64_C(1) << w;
+		if (way_holds(t, a, s->at[1 + w], w))
+			more->full |= UINT64_C(1) << w;
 		else
-			slot->rec = NULL;
+			s->at[1 + w] = 0;
 	}
-	s->used &= s->full;
-	s->flushes = t->flushes;
-	s->whole = s->full == a->all ? t->flushes : 0;
+	s->used &= more->full;
+	more->flushes = t->flushes;
+	s->whole = more->full == a->all ? (uint32_t)t->flushes : 0;
 }
 
-static inline uint32_t set_of(const struct tlb_array *a, const struct tlb_region *r,
-			      const struct tlb_rec *rec, uint64_t vpn)
+bool tlb_holds(struct tlb *t, const struct tlb_region *r, const struct tlb_rec *rec, unsigned level)
 {
-	return (uint32_t)(rec == &r->large ? vpn >> 9 : vpn) & (a->sets - 1);
+	const struct tlb_array *a = tlb_array_of(t, rec == &r->large, level);
+
+	return a->sets && rec->gen == t->gen[r->class] &&
+	       tlb_set(a, tlb_set_of(a, r, rec))->at[rec->way[level]] == tlb_id(r, rec);
 }
 
-static void fill(struct tlb *t, struct tlb_array *a, struct tlb_region *r, struct tlb_rec *rec,
-		 uint32_t set, uint32_t place, unsigned level)
+static void fill(struct tlb *t, struct tlb_array *a, const struct tlb_region *r,
+		 struct tlb_rec *rec)
 {
-	struct tlb_set *s = &a->set[set];
+	const uint32_t set = tlb_set_of(a, r, rec);
+	struct tlb_set *s = tlb_set(a, set);
+	struct tlb_set_more *more = &a->more[set];
 
-	if (s->flushes != t->flushes)
+	if (more->flushes != t->flushes)
 		refresh(t, a, set);
-	const uint64_t empty = ~s->full & a->all, choice = empty ? empty : ~s->used & a->all;
+	const uint64_t empty = ~more->full & a->all, choice = empty ? empty : ~s->used & a->all;
 	const unsigned way =
 		(unsigned)__builtin_ctzll(choice); /* some way is not used: tlb_used() */
-	struct tlb_slot *slot = &s->slot[way];
-	if (!empty)
-		slot->rec->way[level] = 0;
-	*slot = (struct tlb_slot){rec, {(uint16_t)place, t->gen[r->class], r->class}};
-	rec->way[level] = (uint8_t)(way + 1);
-	s->full |= UINT64_C(1) << way;
-	s->whole = s->full == a->all ? t->flushes : 0;
+	s->at[1 + way] = tlb_id(r, rec);
+	rec->way[a->level] = (uint8_t)(way + 1);
+	more->full |= UINT64_C(1) << way;
+	s->whole = more->full == a->all ? (uint32_t)t->flushes : 0;
 	tlb_used(a, set, way);
 }
 
@@ -268,26 +347,22 @@ static inline void now(const struct tlb *t, const struct tlb_region *r, struct t
 	}
 }
 
-void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-	      unsigned level)
+void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, unsigned level)
 {
 	struct tlb_array *a = tlb_array_of(t, rec == &r->large, level);
 
 	if (!a->sets)
 		return;
 	now(t, r, rec);
-	fill(t, a, r, rec, set_of(a, r, rec, vpn),
-	     rec == &r->large ? PT_LARGE : (uint32_t)vpn & (PT_LARGE - 1), level);
+	fill(t, a, r, rec);
 }
 
-void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn)
+void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec)
 {
-	const uint32_t place = (uint32_t)vpn & (PT_LARGE - 1);
-
 	now(t, r, rec);
 	if (likely(t->l2.sets))
-		fill(t, &t->l2, r, rec, (uint32_t)vpn & (t->l2.sets - 1), place, 1);
-	fill(t, &t->l1, r, rec, (uint32_t)vpn & (t->l1.sets - 1), place, 0);
+		fill(t, &t->l2, r, rec);
+	fill(t, &t->l1, r, rec);
 }
 
 void tlb_forget(struct tlb_region *r)
@@ -307,18 +382,19 @@ void tlb_hold_beside(struct tlb_region *r)
 	r->beside = true;
 }
 
-void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn)
+void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec)
 {
 	for (unsigned level = 0; level < 2; level++) {
 		if (!tlb_holds(t, r, rec, level))
 			continue;
 		struct tlb_array *a = tlb_array_of(t, rec == &r->large, level);
-		uint32_t set = set_of(a, r, rec, vpn);
-		unsigned way = rec->way[level] - 1u;
-		a->slot[set * a->ways + way].rec = NULL;
-		a->set[set].whole = 0;
-		a->set[set].full &= ~(UINT64_C(1) << way);
-		a->set[set].used &= ~(UINT64_C(1) << way);
+		const uint32_t set = tlb_set_of(a, r, rec);
+		struct tlb_set *s = tlb_set(a, set);
+		const uint64_t bit = UINT64_C(1) << (rec->way[level] - 1);
+		s->at[rec->way[level]] = 0;
+		s->whole = 0;
+		s->used &= ~bit;
+		a->more[set].full &= ~bit;
 	}
 	rec->way[0] = rec->way[1] = 0;
 }
@@ -331,10 +407,10 @@ static void drop_page(struct tlb *t, uint64_t key, uint64_t vpn)
 		return;
 	/* INVLPG takes out a large page whole, in however many parts it is held. */
 	for (unsigned i = 0; r->fractured && i < PT_LARGE; i++)
-		tlb_drop(t, r, &r->rec[i], (vpn & ~(uint64_t)(PT_LARGE - 1)) + i);
+		tlb_drop(t, r, &r->rec[i]);
 	r->fractured = false;
-	tlb_drop(t, r, &r->rec[vpn & (PT_LARGE - 1)], vpn);
-	tlb_drop(t, r, &r->large, vpn);
+	tlb_drop(t, r, &r->rec[vpn & (PT_LARGE - 1)]);
+	tlb_drop(t, r, &r->large);
 }
 
 void tlb_flush_page(struct tlb *t, uint64_t root, uint64_t vpn)
@@ -342,7 +418,7 @@ void tlb_flush_page(struct tlb *t, uint64_t root, uint64_t vpn)
 	drop_page(t, tlb_key(root, vpn), vpn);
 	if (t->globals)
 		drop_page(t, tlb_key(TLB_GLOBAL_ROOT, vpn), vpn);
-	t->pde_floor = t->pde_next;
+	tlb_pde_flush(t);
 }
 
 /* The region's records are in no array, and know nothing. */
@@ -361,19 +437,33 @@ static void renew(struct tlb *t)
 	for (struct tlb_region *r = t->oldest; r; r = r->newer)
 		empty_region(r);
 	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
-		struct tlb_array *a = arrays[i];
-		for (uint32_t j = 0; j < a->sets * a->ways; j++)
-			a->slot[j].rec = NULL;
-		for (uint32_t j = 0; j < a->sets; j++)
-			a->set[j] = (struct tlb_set){.slot = a->set[j].slot};
+		if (!arrays[i]->sets)
+			continue;
+		memset(arrays[i]->set, 0, arrays[i]->bytes);
+		memset(arrays[i]->more, 0, arrays[i]->sets * sizeof *arrays[i]->more);
 	}
 	t->gen[TLB_LOCAL] = t->gen[TLB_GLOBAL] = 1;
 }
 
+/* One flush more. Sets bear 32 bits of the count: what they say is void when these come round. */
+static void count_flush(struct tlb *t)
+{
+	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
+
+	tlb_pde_flush(t);
+	t->flushes++;
+	if ((uint32_t)t->flushes)
+		return;
+	t->flushes++;
+	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
+		for (uint32_t set = 0; set < arrays[i]->sets; set++)
+			tlb_set(arrays[i], set)->whole = 0;
+	}
+}
+
 void tlb_flush_local(struct tlb *t)
 {
-	t->flushes++;
-	t->pde_floor = t->pde_next;
+	count_flush(t);
 	if (t->gen[TLB_LOCAL] < UINT16_MAX) {
 		t->gen[TLB_LOCAL]++;
 		return;
@@ -383,20 +473,17 @@ void tlb_flush_local(struct tlb *t)
 		if (r->class != TLB_GLOBAL)
 			empty_region(r);
 	}
-	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
-	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
-		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
-			if (arrays[i]->slot[j].of.class == TLB_LOCAL)
-				arrays[i]->slot[j].rec = NULL;
-		}
+	struct ways w = all_ways(t);
+	for (uint32_t *at; (at = next_way(&w));) {
+		if (*at && region_of(t, *at)->class == TLB_LOCAL)
+			*at = 0;
 	}
 	t->gen[TLB_LOCAL] = 1;
 }
 
 void tlb_flush_all(struct tlb *t)
 {
-	t->flushes++;
-	t->pde_floor = t->pde_next;
+	count_flush(t);
 	if (t->gen[TLB_LOCAL] == UINT16_MAX || t->gen[TLB_GLOBAL] == UINT16_MAX) {
 		renew(t);
 		return;
@@ -405,26 +492,15 @@ void tlb_flush_all(struct tlb *t)
 	t->gen[TLB_GLOBAL]++;
 }
 
-/* The page that a slot translates: from the region's key and the record's place in it. */
-static uint64_t slot_vpn(const struct tlb_slot *s)
-{
-	uint64_t first = (slot_region(s)->key & ((UINT64_C(1) << 27) - 1)) << 9;
-
-	return s->of.place == PT_LARGE ? first : first + s->of.place;
-}
-
 void tlb_flush_root(struct tlb *t, uint64_t root)
 {
-	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
+	struct ways w = all_ways(t);
 
-	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
-		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
-			struct tlb_slot *s = &arrays[i]->slot[j];
-			if (slot_holds(t, s) && slot_region(s)->key >> 27 == root)
-				tlb_drop(t, slot_region(s), s->rec, slot_vpn(s));
-		}
+	for (uint32_t *at; (at = next_way(&w));) {
+		if (holds(t, &w, at) && region_of(t, *at)->key >> 27 == root)
+			tlb_drop(t, region_of(t, *at), rec_of(t, *at));
 	}
-	t->pde_floor = t->pde_next;
+	tlb_pde_flush(t);
 }
 
 void tlb_each(struct tlb *t,
@@ -432,33 +508,30 @@ void tlb_each(struct tlb *t,
 			 uint64_t vpn, bool large),
 	      void *arg)
 {
-	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
+	struct ways w = all_ways(t);
 
-	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
-		for (uint32_t j = 0; j < arrays[i]->sets * arrays[i]->ways; j++) {
-			const struct tlb_slot *s = &arrays[i]->slot[j];
-			if (slot_holds(t, s))
-				fn(arg, slot_region(s), s->rec, slot_vpn(s),
-				   s->of.place == PT_LARGE);
-		}
+	for (const uint32_t *at; (at = next_way(&w));) {
+		if (holds(t, &w, at))
+			fn(arg, region_of(t, *at), rec_of(t, *at), vpn_of(t, *at), is_large(*at));
 	}
 }
 
-static size_t audit_array(struct tlb *t, struct tlb_array *a, FILE *out)
+/* ---- audit ------------------------------------------------------------------ */
+
+/* Adds the ways that hold something; the number of those that do not agree with their record. */
+static size_t audit_array(struct tlb *t, struct tlb_array *a, uint64_t *ways, FILE *out)
 {
 	size_t bad = 0;
 
 	for (uint32_t set = 0; set < a->sets; set++) {
-		if (a->set[set].flushes != t->flushes)
+		if (a->more[set].flushes != t->flushes)
 			refresh(t, a, set);
+		*ways += (uint64_t)__builtin_popcountll(a->more[set].full);
 		for (uint32_t w = 0; w < a->ways; w++) {
-			const struct tlb_slot *s = &a->slot[set * a->ways + w];
-			bool full = a->set[set].full >> w & 1;
-			const struct tlb_region *r = full ? slot_region(s) : NULL;
-			if (full == slot_holds(t, s) &&
-			    (!full ||
-			     (s->rec->way[a->level] == w + 1 && s->rec->gen == t->gen[r->class] &&
-			      set_of(a, r, s->rec, slot_vpn(s)) == set)))
+			const uint32_t id = tlb_set(a, set)->at[1 + w];
+			const bool full = a->more[set].full >> w & 1;
+			if (full == way_holds(t, a, id, w) &&
+			    (!full || tlb_set_of(a, region_of(t, id), rec_of(t, id)) == set))
 				continue;
 			fprintf(out, "tlb: level %u set %u way %u and its record disagree\n",
 				a->level + 1, set, w);
@@ -471,14 +544,9 @@ static size_t audit_array(struct tlb *t, struct tlb_array *a, FILE *out)
 size_t tlb_audit(struct tlb *t, FILE *out)
 {
 	uint64_t ways = 0, held = 0;
-	size_t bad = audit_array(t, &t->l1, out) + audit_array(t, &t->large, out) +
-		     audit_array(t, &t->l2, out);
-	struct tlb_array *arrays[] = {&t->l1, &t->large, &t->l2};
+	size_t bad = audit_array(t, &t->l1, &ways, out) + audit_array(t, &t->large, &ways, out) +
+		     audit_array(t, &t->l2, &ways, out);
 
-	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
-		for (uint32_t set = 0; set < arrays[i]->sets; set++)
-			ways += (uint64_t)__builtin_popcountll(arrays[i]->set[set].full);
-	}
 	for (const struct tlb_region *r = t->oldest; r; r = r->newer) {
 		for (unsigned i = 0; i <= PT_LARGE; i++) {
 			const struct tlb_rec *rec = i < PT_LARGE ? &r->rec[i] : &r->large;

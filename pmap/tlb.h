@@ -8,14 +8,14 @@
  * publishes its own; this one approximates LRU as they all do.)
  *
  * The state is exact, yet nothing is searched. Every virtual page that was
- * translated has a record, found by address, which says in which way of its set
- * it lies, if in any; the arrays say only whose record lies in each way, for
- * eviction. So a lookup is one load, whatever the associativity. Flushes are
- * counted, and a record or a way of an earlier count is empty: flushing takes no
- * time either. A record stays when it is evicted, and may serve for another walk
- * (tlb_knows()). A region, the records of 2 MiB, is given up only when none of its
- * records lies in an array, of which there is always one: there are more regions
- * than entries. One VM, one thread.
+ * translated has a record, found by address, which says in which way of its set it
+ * was put last; it lies there if that way bears its number. So a lookup is two
+ * loads, whatever the associativity, and who is evicted is not told. Flushes are
+ * counted, and what is of an earlier count is empty: flushing takes no time either.
+ * A record stays when it is evicted, and may serve for another walk (tlb_knows()).
+ * A region, the records of 2 MiB, is given up only when none of its records lies in
+ * an array, of which there is always one: there are more regions than entries. One
+ * VM, one thread.
  */
 #ifndef BALLAST_PMAP_TLB_H
 #define BALLAST_PMAP_TLB_H
@@ -32,9 +32,9 @@ enum tlb_allow { TLB_KERNEL = 2 };
 struct tlb_rec {
 	uint32_t ppn, mpn; /* of a large one: of its first page */
 	uint16_t gen;	   /* flush count of its class when it went into an array */
-	uint8_t way[2];	   /* of the first and second level, from 1; 0: in neither */
-	uint8_t allow;	   /* 1 << tlb_allow */
-	uint8_t rights;	   /* PT_R_* that the guest gives, and TLB_HOST_W: as digests see them */
+	uint8_t way[2]; /* of the first and second level, from 1, where it was put: tlb_holds() */
+	uint8_t allow;	/* 1 << tlb_allow */
+	uint8_t rights; /* PT_R_* that the guest gives, and TLB_HOST_W: as digests see them */
 	bool large;
 	uint8_t known; /* what is known of a walk: see tlb_knows() */
 };
@@ -43,64 +43,65 @@ struct tlb_rec {
 
 enum tlb_class { TLB_LOCAL, TLB_GLOBAL, TLB_CLASSES };
 
-#define TLB_GLOBAL_ROOT ((UINT64_C(1) << 37) - 1) /* for the root, in a key: global pages */
+#define TLB_GLOBAL_ROOT ((UINT64_C(1) << 37) - 1)     /* for the root, in a key: global pages */
+#define TLB_NO_KEY	((TLB_GLOBAL_ROOT - 1) << 27) /* roots are shorter */
 
 struct tlb_region {
 	/* What each miss needs, in one cache line. */
-	uint64_t key; /* root << 27 | VPN >> 9 */
+	uint64_t key;	  /* root << 27 | VPN >> 9 */
+	uint64_t ready;	  /* the mode's: upper tables and walk caches as they were at that count */
+	uint64_t version; /* of the last-level table whose words the records remember */
+	const uint64_t *version_at; /* where it stands; of the mode's tables, not the guest's */
+	uint64_t pde_until; /* of fills of the walk cache, in which the last-level table stays */
+	uint32_t id;	    /* tlb_id() of its first record */
+	uint32_t table_ppn; /* ept: of the last-level table, while it is ready */
+	uint8_t tag;	    /* what its records know bears it, in bits 2-7 */
+	bool beside;   /* a TLB may hold these pages otherwise: by a large record, as global ones */
+	bool led;      /* a walk came through the tables above, since they are what they are */
+	uint8_t class; /* enum tlb_class */
+	unsigned derived_rights;
 	/*
 	 * What a walk through the upper levels found, good while the store's
 	 * upper_gen is memo_gen: the last level, and what leads there.
 	 */
 	uint64_t memo_gen;
 	struct pt_page *pt;
-	uint64_t pde_seq;    /* when the last-level table's address went into the walk cache */
-	uint64_t pdpte_seen; /* the count of the walk cache above it, when that was seen to hold */
-	uint64_t version;    /* of the last-level table whose words the records remember */
-	const uint64_t *version_at; /* where it stands; of the mode's tables, not the guest's */
-	uint8_t tag;		    /* what they know bears it, in bits 2-7 */
-	bool beside;   /* a TLB may hold these pages otherwise: by a large record, as global ones */
-	bool led;      /* a walk came through the tables above, since they are what they are */
-	uint8_t class; /* enum tlb_class */
-
+	uint64_t pdpte_seen;  /* the count of the walk cache above it, when that was seen to hold */
 	uint64_t derived_gen; /* shadow, direct: what follows is good while it is this */
 	const struct dtable *derived_table; /* their last level */
 	uint32_t table[PT_LEVELS + 1];	    /* PPNs of the tables on the way, by level */
 	uint32_t upper_rights;
 	uint32_t derived;
-	unsigned derived_rights;
 	bool fractured;		 /* small records stand for a part of a large page of the guest */
 	struct tlb_region *next; /* of the hash chain */
 	struct tlb_region *older, *newer; /* all regions, by age */
 	uint64_t held;			  /* the discard that found a record of it in an array */
 	struct tlb_rec large;
-	struct tlb_rec rec[PT_LARGE];
+	struct tlb_rec rec[PT_LARGE] __attribute__((aligned(64)));
+};
+
+/* A set: what each reference reads and writes of it, in one cache line up to 12 ways. */
+struct tlb_set {
+	uint64_t used;	/* bit-PLRU: a bit a way */
+	uint32_t whole; /* the count of flushes, if every way holds something as of then; or 0 */
+	uint32_t at[];	/* [1 + ways] tlb_id() of what lies there, 0: nothing; at[0] is no way */
+};
+
+struct tlb_set_more {
+	uint64_t full; /* ways that hold something, as of flushes */
+	uint64_t flushes;
 };
 
 /* One array of one level and size, or of one level and both sizes. */
-struct tlb_slot {
-	struct tlb_rec *rec; /* NULL: empty */
-	struct tlb_slot_of {
-		uint16_t place; /* of the record in its region: PT_LARGE is the large one */
-		uint16_t gen;
-		uint32_t class;
-	} of;
-};
-
-struct tlb_set {
-	uint64_t used, full; /* bit-PLRU; ways that hold something, as of flushes */
-	uint64_t flushes;
-	uint64_t whole;	       /* the same, if every way holds something */
-	struct tlb_slot *slot; /* [ways] */
-};
-
 struct tlb_array {
 	uint32_t sets, ways;
-	uint64_t all;	       /* a bit for each way */
-	uint64_t keep;	       /* the same; 0 of a single way, which is never noted as used */
-	unsigned level;	       /* 0 or 1 */
-	struct tlb_set *set;   /* [sets] */
-	struct tlb_slot *slot; /* [sets * ways] */
+	uint64_t all;		   /* a bit for each way */
+	uint64_t keep;		   /* the same; 0 of a single way, which is never noted as used */
+	unsigned level;		   /* 0 or 1 */
+	uint32_t stride;	   /* bytes from set to set */
+	size_t bytes;		   /* of all sets */
+	uint8_t *set;		   /* [sets] struct tlb_set: tlb_set() */
+	struct tlb_set_more *more; /* [sets] */
 };
 
 /* Sizes in entries; ways 0: fully associative. */
@@ -118,31 +119,40 @@ struct tlb_shape {
 struct tlb {
 	struct tlb_array l1, large, l2;
 	uint16_t gen[TLB_CLASSES]; /* flushes of the class, plus 1 */
-	uint64_t flushes;	   /* of either: sets find by it that they are out of date */
+	uint64_t
+		flushes; /* of either: sets find by it that they are out of date. Low half: not 0 */
 	struct tlb_region *memo[TLB_MEMO]; /* the last region used, by key; or none */
 	struct tlb_region *none;	   /* one of no key */
 	struct tlb_region **chain;	   /* [chains] */
+	struct tlb_region **region;	   /* [1 + regions_max] by the index in their ids, from 1 */
 	uint32_t chains;		   /* a power of two */
 	uint32_t regions, regions_max;
+	uint32_t spare; /* an index that was given up, or 0 */
 	struct tlb_region *oldest, *newest;
 	struct slab slab; /* of regions */
 	uint64_t discards;
 	uint32_t globals; /* regions of class TLB_GLOBAL */
-	/* The walk cache of last-level tables, a FIFO: who went in when. */
-	uint64_t pde_next, pde_floor;
+	/* The walk cache of last-level tables, a FIFO: the count of fills, and how many one stays
+	 */
+	uint64_t pde_next;
 	uint32_t pde_entries;
 };
 
 /* Whether the walk cache knows where the region's last-level table is. */
 static inline bool tlb_pde_holds(const struct tlb *t, const struct tlb_region *r)
 {
-	return (r->pde_seq >= t->pde_floor) & (r->pde_seq + t->pde_entries >= t->pde_next);
+	return r->pde_until >= t->pde_next;
 }
 
 static inline void tlb_pde_fill(struct tlb *t, struct tlb_region *r)
 {
-	if (t->pde_entries)
-		r->pde_seq = t->pde_next++;
+	r->pde_until = t->pde_next++ + t->pde_entries;
+}
+
+/* As if so many fills had come that nothing stays. */
+static inline void tlb_pde_flush(struct tlb *t)
+{
+	t->pde_next += t->pde_entries;
 }
 
 /* The shape is checked by tlb_shape_check(). -ENOMEM only. */
@@ -175,18 +185,36 @@ static inline struct tlb_region *tlb_find(struct tlb *t, uint64_t key)
 /* The same, made where it is missing. NULL without memory. */
 struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class);
 
-/* Whether the record is in an array of that level. */
-static inline bool tlb_holds(const struct tlb *t, const struct tlb_region *r,
-			     const struct tlb_rec *rec, unsigned level)
-{
-	return rec->way[level] && rec->gen == t->gen[r->class];
-}
-
-/* The array and set of a record. */
+/* The array of a record. */
 static inline struct tlb_array *tlb_array_of(struct tlb *t, bool large, unsigned level)
 {
 	return level ? &t->l2 : large && t->large.sets ? &t->large : &t->l1;
 }
+
+static inline struct tlb_set *tlb_set(const struct tlb_array *a, uint32_t set)
+{
+	return (struct tlb_set *)(a->set + (size_t)set * a->stride);
+}
+
+#define TLB_ID_SHIFT 10 /* bits for the place in a region: PT_LARGE is the large record */
+
+/* The record's number, among all: never 0. */
+static inline uint32_t tlb_id(const struct tlb_region *r, const struct tlb_rec *rec)
+{
+	return r->id | (rec == &r->large ? PT_LARGE : (uint32_t)(rec - r->rec));
+}
+
+/* The set of that array that a record of the region belongs to. */
+static inline uint32_t tlb_set_of(const struct tlb_array *a, const struct tlb_region *r,
+				  const struct tlb_rec *rec)
+{
+	return (uint32_t)(rec == &r->large ? r->key : r->key << 9 | (uint64_t)(rec - r->rec)) &
+	       (a->sets - 1);
+}
+
+/* Whether the record is in an array of that level. */
+bool tlb_holds(struct tlb *t, const struct tlb_region *r, const struct tlb_rec *rec,
+	       unsigned level);
 
 /* One or the other, without a branch: processors guess wrong at what is as good as random. */
 static inline uint64_t tlb_choose(bool first, uint64_t a, uint64_t b)
@@ -198,43 +226,17 @@ static inline uint64_t tlb_choose(bool first, uint64_t a, uint64_t b)
 
 static inline void tlb_used(struct tlb_array *a, uint32_t set, unsigned way)
 {
-	uint64_t bit = UINT64_C(1) << way, used = a->set[set].used | bit;
+	struct tlb_set *s = tlb_set(a, set);
+	uint64_t bit = UINT64_C(1) << way, used = s->used | bit;
 
-	a->set[set].used = tlb_choose(used == a->all, bit & a->keep, used);
-}
-
-/* Puts a record into one level, evicting whose turn it is. vpn: any of its pages. */
-void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-	      unsigned level);
-
-/* A small record, in none of the levels, into both. */
-void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn);
-
-/*
- * Whether every way of the set holds something, and no flush has passed it by: then it
- * can be put into by tlb_swap(), which is tlb_fill() without what that case does not need.
- */
-static inline bool tlb_set_whole(const struct tlb *t, const struct tlb_array *a, uint32_t set)
-{
-	return a->set[set].whole == t->flushes;
-}
-
-static inline __attribute__((always_inline)) void tlb_swap(struct tlb_array *a, uint32_t set,
-							   struct tlb_rec *rec,
-							   struct tlb_slot_of of, unsigned level)
-{
-	struct tlb_set *s = &a->set[set];
-	const uint64_t choice = ~s->used & a->all, bit = choice & -choice;
-	const unsigned way =
-		(unsigned)__builtin_ctzll(choice); /* some way is not used: tlb_used() */
-	const uint64_t used = s->used | bit;
-	struct tlb_slot *slot = &s->slot[way];
-
-	slot->rec->way[level] = 0;
-	*slot = (struct tlb_slot){rec, of};
-	rec->way[level] = (uint8_t)(way + 1);
 	s->used = tlb_choose(used == a->all, bit & a->keep, used);
 }
+
+/* Puts a record into one level, where it is not, evicting whose turn it is. */
+void tlb_fill(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, unsigned level);
+
+/* A small record, in none of the levels, into both. */
+void tlb_fill_small(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec);
 
 /*
  * Whether that access by a walk would find just what the record says, and set no bit
@@ -273,7 +275,7 @@ static inline void tlb_see_version(struct tlb_region *r, const uint64_t *at)
 }
 
 /* Takes a record out of both levels. */
-void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn);
+void tlb_drop(struct tlb *t, struct tlb_region *r, struct tlb_rec *rec);
 
 /* INVLPG: what translates the page under that root, and globally. */
 void tlb_flush_page(struct tlb *t, uint64_t root, uint64_t vpn);

@@ -9,7 +9,6 @@
 #define BLOCK 16	  /* records that are fetched for together */
 #define FAR   (2 * BLOCK) /* records ahead, after a block, whose records in the TLB are fetched */
 #define NEAR  BLOCK	  /* records ahead whose entries by PPN are */
-#define RING  (4 * BLOCK) /* records whose regions are remembered */
 #define TRIES 16	  /* faults that one reference may take */
 
 struct replay_stats {
@@ -189,7 +188,7 @@ static int special(struct replay_mmu *r, struct vm *vm, struct err *err)
 
 /* What is known of the records to come, by their place in the batch. */
 struct ahead {
-	struct tlb_region *region[RING];
+	struct tlb_region *region[MMU_RING];
 	size_t far, near; /* places up to which it is */
 };
 
@@ -202,16 +201,16 @@ static inline void look_ahead(struct ahead *a, const struct mmu *mmu, const rec_
 	size_t i;
 
 	for (i = max_u64(a->far, at); i < far; i++) {
-		a->region[i % RING] = mmu_fetch(mmu, rec_page(batch[i]));
-		if (!mmu->again)
-			mmu_fetch_words(mmu, a->region[i % RING], rec_page(batch[i]));
+		a->region[i % MMU_RING] = mmu_fetch(mmu, rec_page(batch[i]));
+		if (!mmu->run)
+			mmu_fetch_words(mmu, a->region[i % MMU_RING], rec_page(batch[i]));
 	}
 	a->far = i;
 	for (i = max_u64(a->near, at); i < near; i++) {
-		if (mmu->again)
-			mmu_fetch_near(mmu, a->region[i % RING], rec_page(batch[i]));
+		if (mmu->run)
+			mmu_fetch_near(mmu, a->region[i % MMU_RING], rec_page(batch[i]));
 		else
-			mmu_fetch_by_word(mmu, a->region[i % RING], rec_page(batch[i]));
+			mmu_fetch_by_word(mmu, a->region[i % MMU_RING], rec_page(batch[i]));
 	}
 	a->near = i;
 }
@@ -248,33 +247,18 @@ static int one(struct replay_mmu *r, struct vm *vm, struct err *err)
 static inline size_t plain(struct replay_mmu *r, const struct ahead *a, size_t n)
 {
 	struct mmu *mmu = r->mmu;
-	const rec_t mode = (rec_t)PT_KERNEL << 28; /* the bit that tells whose page it is */
-	const rec_t other = mode | (rec_make(REC_KINDS, 0, REC_DELTA_MAX) ^ REC_WRITE);
-	const rec_t same = mmu->user ? 0 : mode;
-	const uint64_t space = tlb_key(mmu->space, 0);
-	const rec_t *const first = r->next;
-	const size_t at = (size_t)(first - r->batch);
 	uint64_t writes = 0;
-	size_t i;
 
-	for (i = 0; i < n; i++) {
-		const rec_t x = first[i];
-		const uint64_t vpn = rec_page(x);
-		const enum access access = (enum access)(x & REC_WRITE);
-		struct tlb_region *region = a->region[(at + i) % RING];
-		struct tlb_rec *rec = &region->rec[vpn & (PT_LARGE - 1)];
-
-		if (unlikely((x ^ same) & other || region->key != (space | vpn >> 9) ||
-			     !mmu_quick(mmu, region, rec, vpn, access)))
-			break;
-		mmu_done(mmu, rec->ppn, rec->mpn, rec->rights, access);
-		writes += access;
-	}
-	mmu->refs += i;
-	r->stats.refs += i;
+	_Static_assert(REC_PAGE_BITS == 64 - MMU_REF_SHIFT && REC_WRITE == 1,
+		       "a plain record without a time is a reference as an MMU takes them");
+	n = mmu->run(mmu, r->next, a->region, (size_t)(r->next - r->batch), n);
+	for (size_t i = 0; i < n; i++)
+		writes += r->next[i] & REC_WRITE;
+	mmu->refs += n;
+	r->stats.refs += n;
 	r->stats.writes += writes;
-	r->next += i;
-	return i;
+	r->next += n;
+	return n;
 }
 
 /* How many of n records begin before `until`, where each takes ref_ns. */
@@ -295,7 +279,7 @@ static int loop(struct replay_mmu *r, struct vm *vm, const rec_t *end, uint64_t 
 		struct err *err)
 {
 	const uint64_t ref_ns = vm->host->cost.ref;
-	const bool runs = !vm->host->machine.bytes && !r->mmu->opts.charge && r->mmu->again;
+	const bool runs = !vm->host->machine.bytes && !r->mmu->opts.charge && r->mmu->run;
 	struct ahead ahead = {.far = 0};
 	int rc = STEP_MORE;
 

@@ -1,6 +1,6 @@
 /*
  * Walks that are made again without being made: each count after each step is that of
- * a slow twin, the same mode without its again().
+ * a slow twin, the same mode without its run(). References come singly and in rows.
  *
  * A guest whose last-level tables are seen at several addresses and, by other tables of
  * the same pages, in two spaces; it writes any word of them at any time, flushes when
@@ -14,7 +14,8 @@
 #define DATA   600 /* PPNs of pages from here on */
 #define SPREAD 20  /* words of a table that are used */
 #define ALIAS  (UINT64_C(1) << 18)
-#define OPS    (150000 / TEST_SCALE)
+#define ROW    100 /* references at most */
+#define OPS    (110000 / TEST_SCALE)
 
 struct side {
 	struct test_mmu m;
@@ -22,15 +23,16 @@ struct side {
 	unsigned kinds; /* of words: the last is global, beside which nothing is made again */
 };
 
-static uint64_t made_again;
+static uint64_t made_again, in_rows;
 
-static bool counted(struct mmu *mmu, struct tlb_region *r, struct tlb_rec *rec, uint64_t vpn,
-		    enum access access)
+static size_t counted(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring,
+		      size_t at, size_t n)
 {
 	uint64_t misses = mmu->stats.tlb_misses;
-	bool done = mmu->mode->again(mmu, r, rec, vpn, access);
+	size_t done = mmu->mode->run(mmu, ref, ring, at, n);
 
 	made_again += mmu->stats.tlb_misses - misses;
+	in_rows += n > 1 ? done : 0;
 	return done;
 }
 
@@ -59,7 +61,7 @@ static void make_tables(struct side *s)
 static void open_side(struct side *s, const char *mode, const struct mmu_opts *opts, bool anew)
 {
 	test_mmu_open(&s->m, mode, PAGES, opts, (struct test_shape){.frames = PAGES + 100});
-	s->m.mmu->again = anew ? NULL : counted;
+	s->m.mmu->run = anew ? NULL : counted;
 	make_tables(s);
 }
 
@@ -87,20 +89,63 @@ static void write_word(struct side *s, uint64_t vpn, uint64_t what)
 		CU_ASSERT_EQUAL(mmu_flush_page(s->m.mmu, vpn, &err), 0);
 }
 
-static void step(struct side *s, uint64_t op, uint64_t a, uint64_t b, ppn_t *ppn, int *rc)
+static uint64_t some_page(const struct side *s, uint64_t a)
+{
+	uint64_t vpn = (a % 4) << 9 | (a / 4 % SPREAD);
+
+	return vpn + (s->m.root == s->root[0] && a / 2048 % 2 ? ALIAS : 0);
+}
+
+/* One reference by itself; what is absent may be mapped. */
+static void single(struct side *s, uint64_t vpn, uint64_t b, ppn_t *ppn, int *rc)
 {
 	struct mmu_fault fault;
-	struct err err;
-	uint64_t vpn = (a % 4) << 9 | (a / 4 % SPREAD), which = a / 1024 % 2;
 
-	if (op < 9880) {
-		if (s->m.root == s->root[0] && a / 2048 % 2)
-			vpn += ALIAS;
-		*rc = test_ref(&s->m, vpn, (enum access)(b % 4 == 0), ppn, &fault);
-		if (*rc == MMU_FAULT && fault.why == PT_ABSENT && b % 2)
-			test_map(&s->m, vpn, DATA + (uint32_t)(b / 8 % 2000), RWU);
+	*rc = test_ref(&s->m, vpn, (enum access)(b % 4 == 0), ppn, &fault);
+	if (*rc == MMU_FAULT && fault.why == PT_ABSENT && b % 2)
+		test_map(&s->m, vpn, DATA + (uint32_t)(b / 8 % 2000), RWU);
+}
+
+/* Many in a row, few of which are no plain ones: those that run() leaves come singly. */
+static void row(struct side *s, uint64_t seed)
+{
+	struct mmu *mmu = s->m.mmu;
+	struct tlb_region *ring[MMU_RING];
+	uint64_t ref[ROW], b[ROW];
+	struct rng rng;
+	ppn_t ppn;
+	int rc;
+
+	rng_init(&rng, seed, "a row", 0);
+	const size_t n = 2 + rng_below(&rng, ROW - 1), first = rng_below(&rng, MMU_RING);
+	const uint64_t pages = 1 + rng_below(&rng, 4 * SPREAD);
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t which = rng_below(&rng, 4096);
+		b[i] = rng_below(&rng, 1 << 20);
+		ref[i] = some_page(s, which & 2048 ? which : which % pages) << MMU_REF_SHIFT |
+			 (b[i] % 4 == 0) | (uint64_t)(rng_below(&rng, 100) == 0) << 4;
+	}
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = i; mmu->run && j < n; j++)
+			ring[(first + j) % MMU_RING] = mmu_fetch(mmu, ref[j] >> MMU_REF_SHIFT);
+		if (mmu->run)
+			i += mmu->run(mmu, ref + i, ring, first + i, n - i);
+		if (i < n)
+			single(s, ref[i] >> MMU_REF_SHIFT, b[i], &ppn, &rc);
+	}
+}
+
+static void step(struct side *s, uint64_t op, uint64_t a, uint64_t b, ppn_t *ppn, int *rc)
+{
+	struct err err;
+	const uint64_t which = a / 1024 % 2;
+
+	if (op < 9780) {
+		single(s, some_page(s, a), b, ppn, rc);
+	} else if (op < 9880) {
+		row(s, a << 20 | b);
 	} else if (op < 9960) {
-		write_word(s, vpn, b);
+		write_word(s, (a % 4) << 9 | (a / 4 % SPREAD), b);
 	} else if (op < 9985) {
 		*rc = mmu_load_root(s->m.mmu, s->m.root = s->root[which], &err);
 	} else if (op < 9987) {
@@ -126,7 +171,7 @@ static void compare(const char *mode, const struct mmu_opts *opts, bool global, 
 	static struct side quick, slow;
 	struct rng rng;
 
-	made_again = 0;
+	made_again = in_rows = 0;
 	rng_init(&rng, seed, "mmu again", 0);
 	open_side(&quick, mode, opts, false);
 	open_side(&slow, mode, opts, true);
@@ -144,9 +189,11 @@ static void compare(const char *mode, const struct mmu_opts *opts, bool global, 
 			CU_FAIL_FATAL("a walk made again is counted otherwise");
 		}
 	}
-	printf("  %s: %llu of %llu walks made again\n", mode, (unsigned long long)made_again,
-	       (unsigned long long)quick.m.mmu->stats.tlb_misses);
+	printf("  %s: %llu of %llu walks made again, %llu references in rows\n", mode,
+	       (unsigned long long)made_again, (unsigned long long)quick.m.mmu->stats.tlb_misses,
+	       (unsigned long long)in_rows);
 	CU_ASSERT(made_again > (global ? 0 : OPS / 20));
+	CU_ASSERT(in_rows > OPS / 50);
 	CU_ASSERT_EQUAL(mmu_audit(quick.m.mmu, stdout), 0);
 	test_mmu_close(&quick.m);
 	test_mmu_close(&slow.m);

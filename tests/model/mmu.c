@@ -110,7 +110,6 @@ static uint64_t some_page(struct rng *rng)
 static uint64_t expected(const struct box *g, uint64_t before, uint64_t vpn, enum access access,
 			 ppn_t ppn)
 {
-	static struct mmu scratch;
 	struct pt_path path;
 	pte_t p = pmap_peek(g->vm->pmap, ppn);
 
@@ -122,9 +121,7 @@ static uint64_t expected(const struct box *g, uint64_t before, uint64_t vpn, enu
 	CU_ASSERT_EQUAL_FATAL(path.why, PT_MAPPED);
 	CU_ASSERT_EQUAL_FATAL(path.ppn, ppn.n);
 	CU_ASSERT_FATAL(pte_resident(p) && (p >> access & 1));
-	scratch.digest = before;
-	mmu_seen(&scratch, path.ppn, pte_value(p), path.rights | (p & PTE_W ? TLB_HOST_W : 0));
-	return scratch.digest;
+	return mmu_mix(before, path.ppn, pte_value(p), path.rights | (p & PTE_W ? TLB_HOST_W : 0));
 }
 
 static void reference(struct box *g, struct rng *rng)

@@ -119,11 +119,11 @@ static void lookup(struct pair *p, uint64_t root, uint64_t vpn, bool large, bool
 		struct twin_way *set = twin_set(b, page);
 		twin_use(b, set, (unsigned)(twin_find(b, root, page, large, global) - set));
 	} else {
-		tlb_fill(&p->t, r, rec, vpn, 1);
+		tlb_fill(&p->t, r, rec, 1);
 		twin_fill(&p->l2, root, page, large, global);
 	}
 	if (mine > 0) {
-		tlb_fill(&p->t, r, rec, vpn, 0);
+		tlb_fill(&p->t, r, rec, 0);
 		twin_fill(first, root, page, large, global);
 	}
 }
@@ -214,10 +214,11 @@ static void flush_counts_come_round(void)
 	struct tlb t;
 
 	CU_ASSERT_EQUAL_FATAL(tlb_init(&t, &shape, &meter), 0);
+	t.flushes = UINT32_MAX - 100; /* of which sets bear 32 bits */
 	struct tlb_region *local = tlb_region(&t, tlb_key(1, 5), TLB_LOCAL),
 			  *global = tlb_region(&t, tlb_key(TLB_GLOBAL_ROOT, 6), TLB_GLOBAL);
-	tlb_fill(&t, local, &local->rec[5], 5, 0);
-	tlb_fill(&t, global, &global->rec[6], 6, 0);
+	tlb_fill(&t, local, &local->rec[5], 0);
+	tlb_fill(&t, global, &global->rec[6], 0);
 	unsigned seen = 0;
 	for (unsigned i = 0; i < 70000; i++) {
 		tlb_flush_local(&t);
@@ -243,7 +244,7 @@ static void regions_are_given_up_when_idle(void)
 
 	CU_ASSERT_EQUAL_FATAL(tlb_init(&t, &shape, &meter), 0);
 	struct tlb_region *kept = tlb_region(&t, tlb_key(1, 0), TLB_LOCAL);
-	tlb_fill(&t, kept, &kept->rec[0], 0, 0);
+	tlb_fill(&t, kept, &kept->rec[0], 0);
 	struct tlb_region *walked = tlb_region(&t, tlb_key(2, 0), TLB_LOCAL);
 	tlb_pde_fill(&t, walked);
 	for (uint64_t i = 1; i < 3 * (uint64_t)t.regions_max; i++)
@@ -254,6 +255,26 @@ static void regions_are_given_up_when_idle(void)
 	CU_ASSERT_PTR_EQUAL(tlb_find(&t, tlb_key(2, 0)), walked);
 	CU_ASSERT(tlb_pde_holds(&t, walked));
 	CU_ASSERT_EQUAL(tlb_audit(&t, stdout), 0);
+	tlb_fini(&t);
+}
+
+/* The last page of all, as a global one, has a key of all ones: it is a page as others are. */
+static void the_last_page_is_no_other(void)
+{
+	struct tlb_shape shape = {4, 2, 0, 0, 8, 4, 0};
+	const uint64_t vpn = (UINT64_C(1) << PT_VPN_BITS) - 1;
+	struct meter meter = {0};
+	struct tlb t;
+
+	CU_ASSERT_EQUAL_FATAL(tlb_init(&t, &shape, &meter), 0);
+	CU_ASSERT_PTR_NULL(tlb_find(&t, tlb_key(TLB_GLOBAL_ROOT, vpn)));
+	struct tlb_region *r = tlb_region(&t, tlb_key(TLB_GLOBAL_ROOT, vpn), TLB_GLOBAL);
+	tlb_fill_small(&t, r, &r->rec[511]);
+	CU_ASSERT(tlb_holds(&t, r, &r->rec[511], 0) && tlb_holds(&t, r, &r->rec[511], 1));
+	CU_ASSERT_EQUAL(t.globals, 1);
+	CU_ASSERT_EQUAL(tlb_audit(&t, stdout), 0);
+	tlb_flush_page(&t, 1, vpn);
+	CU_ASSERT(!tlb_holds(&t, r, &r->rec[511], 0));
 	tlb_fini(&t);
 }
 
@@ -274,4 +295,5 @@ static void shapes_that_cannot_be(void)
 TESTS("pmap/tlb", {"as one that searches", as_one_that_searches},
       {"flush counts come round", flush_counts_come_round},
       {"regions are given up when idle", regions_are_given_up_when_idle},
+      {"the last page is no other", the_last_page_is_no_other},
       {"shapes that cannot be", shapes_that_cannot_be})
