@@ -9,9 +9,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LINE_MOST   65536
-#define PATIENCE_MS 30000
-#define DIAL_TRIES  20 /* of 50 ms */
+#define LINE_MOST    65536
+#define CLIENTS_MOST 64 /* at a time: the one that came first makes room for one more */
+#define PATIENCE_MS  30000
+#define DIAL_TRIES   20 /* of 50 ms */
 
 struct control {
 	struct loop *loop;
@@ -19,13 +20,15 @@ struct control {
 	char *path;
 	answer_fn *answer;
 	void *ctx;
-	struct client *clients;
+	struct client *clients; /* the last that came first */
 };
 
 struct client {
 	struct control *control;
 	struct client *next;
 	struct watch sock;
+	char *reply; /* what it has not taken yet; until then it is not listened to */
+	size_t reply_n, sent;
 	size_t n; /* bytes of the line so far */
 	char line[LINE_MOST];
 };
@@ -45,6 +48,7 @@ static int address_of(const char *path, struct sockaddr_un *address, struct err 
 static void client_free(struct client *c)
 {
 	loop_close(c->control->loop, &c->sock);
+	free(c->reply);
 	free(c);
 }
 
@@ -63,6 +67,22 @@ static json_t *refusal(const char *why)
 	return json_pack("{s:b, s:s}", "ok", 0, "error", why);
 }
 
+/* Sends what the client takes of its reply. False if it is lost. */
+static bool send_reply(struct client *c)
+{
+	ssize_t n = send(c->sock.fd, c->reply + c->sent, c->reply_n - c->sent,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	c->sent += (size_t)n;
+	if (c->sent == c->reply_n) {
+		free(c->reply);
+		c->reply = NULL;
+	}
+	return true;
+}
+
 /* Answers one line. False if the client is lost. */
 static bool answer_line(struct client *c, const char *line, size_t n)
 {
@@ -70,37 +90,47 @@ static bool answer_line(struct client *c, const char *line, size_t n)
 	json_t *request = json_loadb(line, n, 0, &bad);
 	json_t *reply = request ? c->control->answer(c->control->ctx, request)
 				: refusal("that line is not JSON");
-	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
-	bool ok = text != NULL;
 
-	if (ok) {
-		size_t len = strlen(text);
-		text[len] = '\n'; /* in place of the final 0 */
-		ok = send(c->sock.fd, text, len + 1, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-		     (ssize_t)len + 1;
-	}
-	free(text);
+	c->reply = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 	json_decref(reply);
 	json_decref(request);
-	return ok;
+	if (!c->reply)
+		return false;
+	c->reply_n = strlen(c->reply) + 1;
+	c->reply[c->reply_n - 1] = '\n'; /* in place of the final 0 */
+	c->sent = 0;
+	return send_reply(c);
 }
 
-static void client_ready(struct watch *w, uint32_t events)
+/* Answers the lines that are there, while the client takes the answers. False: it is lost. */
+static bool answer_lines(struct client *c)
 {
-	struct client *c = w->owner;
-	ssize_t got = recv(w->fd, c->line + c->n, sizeof c->line - c->n, MSG_DONTWAIT);
-	bool ok = got > 0 || (got < 0 && errno == EAGAIN);
-	char *end;
+	const char *end = NULL;
+	bool ok = true;
 
-	(void)events;
-	c->n += got > 0 ? (size_t)got : 0;
-	while (ok && (end = memchr(c->line, '\n', c->n)) != NULL) {
+	while (ok && !c->reply && (end = memchr(c->line, '\n', c->n)) != NULL) {
 		size_t len = (size_t)(end - c->line);
 		ok = answer_line(c, c->line, len);
 		c->n -= len + 1;
 		memmove(c->line, end + 1, c->n);
 	}
-	if (!ok || c->n == sizeof c->line)
+	return ok && (c->reply || c->n < sizeof c->line);
+}
+
+static void client_ready(struct watch *w, uint32_t events)
+{
+	struct client *c = w->owner;
+	bool ok = !c->reply || send_reply(c);
+	const bool listens = ok && !c->reply;
+
+	if (listens && events & ~(uint32_t)EPOLLOUT) {
+		ssize_t got = recv(w->fd, c->line + c->n, sizeof c->line - c->n, MSG_DONTWAIT);
+		ok = got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+		c->n += got > 0 ? (size_t)got : 0;
+	}
+	ok = ok && (!listens || answer_lines(c)) &&
+	     loop_change(c->control->loop, w, c->reply ? EPOLLOUT : EPOLLIN) == 0;
+	if (!ok)
 		client_leaves(c);
 }
 
@@ -112,6 +142,18 @@ static bool welcome(int sock)
 
 	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0 &&
 	       (cred.uid == geteuid() || cred.uid == 0);
+}
+
+/* There is room for one more. */
+static void make_room(struct control *control)
+{
+	struct client *first = control->clients;
+	unsigned n = 1;
+
+	for (; first && first->next; n++)
+		first = first->next;
+	if (first && n >= CLIENTS_MOST)
+		client_leaves(first);
 }
 
 static void listener_ready(struct watch *w, uint32_t events)
@@ -126,21 +168,36 @@ static void listener_ready(struct watch *w, uint32_t events)
 			close(fd);
 		return;
 	}
-	*c = (struct client){.control = control, .next = control->clients};
+	make_room(control);
+	c->control = control;
+	c->next = control->clients;
 	c->sock = (struct watch){fd, client_ready, c};
 	control->clients = c;
 	if (loop_watch(control->loop, &c->sock, EPOLLIN))
 		client_leaves(c);
 }
 
+/* Nobody's any more; anything else that lies there is not for us to remove. */
+static void unlink_socket(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(path);
+}
+
 int control_in_use(const char *path, struct err *err)
 {
+	struct stat st;
 	struct sockaddr_un address;
 	char agents[sizeof address.sun_path + 8];
 	int fd, rc = address_of(path, &address, err);
 
 	if (rc)
 		return rc;
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return err_input(
+			err, "%s: there is something, and no socket: give another --socket", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_run(err, errno, "no socket: %s", strerror(errno));
@@ -155,8 +212,8 @@ int control_in_use(const char *path, struct err *err)
 			       path);
 	if (dead) {
 		snprintf(agents, sizeof agents, "%s.agents", path);
-		unlink(path);
-		unlink(agents);
+		unlink_socket(path);
+		unlink_socket(agents);
 	}
 	return 0;
 }
@@ -218,6 +275,16 @@ void control_close(struct control *control)
 
 /* Client. */
 
+/* Who listens is whom its user may trust with guests: anybody can make a socket in /tmp. */
+static bool is_ours(int sock)
+{
+	struct ucred cred;
+	socklen_t size = sizeof cred;
+
+	return geteuid() == 0 || (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0 &&
+				  cred.uid == geteuid());
+}
+
 static int dial(const char *path, int *sock, struct err *err)
 {
 	struct sockaddr_un address;
@@ -230,11 +297,11 @@ static int dial(const char *path, int *sock, struct err *err)
 		return err_run(err, errno, "no socket: %s", strerror(errno));
 	/* A host whose manager was killed is back within some milliseconds. */
 	for (int tries = 0; (rc = connect(fd, (struct sockaddr *)&address, sizeof address)) != 0 &&
-			    errno == ECONNREFUSED && tries < DIAL_TRIES;
+			    (errno == ECONNREFUSED || errno == EINTR) && tries < DIAL_TRIES;
 	     tries++)
 		usleep(50000);
+	rc = rc ? errno : is_ours(fd) ? 0 : EACCES;
 	if (rc) {
-		rc = errno;
 		close(fd);
 		if (rc == EACCES)
 			return err_run(err, rc, "%s: that host is another user's", path);
@@ -254,26 +321,44 @@ static int send_line(int sock, const json_t *request)
 
 	if (!text)
 		return -ENOMEM;
-	text[len] = '\n';
-	ssize_t n = send(sock, text, len + 1, MSG_NOSIGNAL);
+	text[len++] = '\n';
+	size_t sent = 0;
+	ssize_t n = 0;
+	while (sent < len && (n >= 0 || errno == EINTR)) {
+		n = send(sock, text + sent, len - sent, MSG_NOSIGNAL);
+		sent += n > 0 ? (size_t)n : 0;
+	}
 	free(text);
-	return n == (ssize_t)len + 1 ? 0 : -EPIPE;
+	return sent == len ? 0 : -EPIPE;
+}
+
+/* Waits for more; a signal, like that of a terminal of another size, does not matter. */
+static bool is_there_more(int sock)
+{
+	struct pollfd more = {sock, POLLIN, 0};
+	int rc;
+
+	do
+		rc = poll(&more, 1, PATIENCE_MS);
+	while (rc < 0 && errno == EINTR);
+	return rc == 1;
 }
 
 /* Reads up to the end of a line; *text is the caller's. */
 static int receive_line(int sock, char **text)
 {
-	struct pollfd more = {sock, POLLIN, 0};
-	char *buf = NULL, part[4096];
+	char *buf = NULL, part[16384];
 	size_t n = 0;
 	ssize_t got = 1;
 
 	while (n == 0 || buf[n - 1] != '\n') {
-		if (poll(&more, 1, PATIENCE_MS) != 1) {
+		if (!is_there_more(sock)) {
 			free(buf);
 			return -ETIMEDOUT;
 		}
-		got = recv(sock, part, sizeof part, 0);
+		got = recv(sock, part, sizeof part, MSG_DONTWAIT);
+		if (got < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
 		char *grown = got > 0 ? realloc(buf, n + (size_t)got + 1) : NULL;
 		if (!grown) {
 			free(buf);

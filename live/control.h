@@ -5,7 +5,9 @@
  *   {"do": "status"}  ->  {"ok": true, ...}  or  {"ok": false, "error": "..."}
  * What can be done is the answerer's affair (docs/live.md). A line has at most
  * 64 KiB; a client that sends more, or whose user is neither the host's nor
- * root, is cut off. The server never waits for a client.
+ * root, is cut off, and so is the first of too many. The server never waits for
+ * a client: what one does not take of its answer is kept for it, and until it
+ * has it nothing else is read from it.
  */
 #ifndef BALLAST_LIVE_CONTROL_H
 #define BALLAST_LIVE_CONTROL_H
@@ -20,7 +22,7 @@ struct control;
 /* Returns the reply, the server's to free; NULL only without memory. */
 typedef json_t *answer_fn(void *ctx, const json_t *request);
 
-/* -EADDRINUSE if a host answers there already; a dead one's sockets are removed. */
+/* -EADDRINUSE if a host answers there, -EINVAL at a file; a dead one's sockets are removed. */
 MUST_CHECK int control_in_use(const char *path, struct err *err);
 
 /* path: where control_in_use() found nobody. */
@@ -29,8 +31,9 @@ MUST_CHECK int control_open(struct loop *loop, const char *path, answer_fn *answ
 void control_close(struct control *control); /* NULL is fine */
 
 /*
- * As a client: asks and waits up to 30 s. *reply is the caller's. An answer of
- * "ok": false is -EREMOTEIO with the host's error.
+ * As a client: asks a host of this user's (root: of anybody's) and waits up to
+ * 30 s. *reply is the caller's. An answer of "ok": false is -EREMOTEIO with the
+ * host's error.
  */
 MUST_CHECK int control_ask(const char *path, const json_t *request, json_t **reply,
 			   struct err *err);
