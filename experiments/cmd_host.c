@@ -111,11 +111,8 @@ struct work {
 
 static int serve(struct livehost *host, struct err *err)
 {
-	struct sigaction act = {.sa_handler = on_signal};
-
 	serving = host;
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGINT, &act, NULL);
+	kept_listen(on_signal);
 	return livehost_run(host, err);
 }
 

@@ -49,6 +49,23 @@ void kept_up(const struct kept *kept)
 		say(kept->channel, PLACE_UP, -1);
 }
 
+static const int ends[] = {SIGTERM, SIGINT, SIGHUP}; /* signals */
+
+void kept_listen(void (*end)(int sig))
+{
+	struct sigaction act = {.sa_handler = end}, old;
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		sigaddset(&mask, ends[i]);
+		sigaction(ends[i], NULL, &old);
+		if (ends[i] != SIGHUP || old.sa_handler != SIG_IGN) /* nohup's */
+			sigaction(ends[i], &act, NULL);
+	}
+	sigprocmask(SIG_UNBLOCK, &mask, NULL);
+}
+
 struct keeper {
 	struct kept kept; /* the keeper's own copies */
 	bool up;
@@ -87,15 +104,29 @@ static bool take(struct keeper *k, int channel)
 	return true;
 }
 
-static volatile sig_atomic_t worker; /* for the signal handler alone: one keeper a process */
+/* For the signal handler alone: one keeper a process. */
+static volatile sig_atomic_t worker, asked; /* asked: by that signal, to end */
 
 static void pass_on(int sig)
 {
+	asked = sig;
 	if (worker > 0)
 		kill((pid_t)worker, sig);
 }
 
-/* A signal that comes meanwhile waits until there is somebody to pass it on to. */
+/* Those that end it wait until the worker has said what to do then. */
+static void prepare_worker(sigset_t *mask)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		sigaddset(mask, ends[i]);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+/*
+ * A signal that comes meanwhile waits until there is somebody to pass it on to.
+ * What the last worker was asked, and did not live to do, the next one is.
+ */
 static pid_t start(struct keeper *k, int channel[2], int (*work)(void *ctx, struct kept *kept),
 		   void *ctx)
 {
@@ -107,13 +138,12 @@ static pid_t start(struct keeper *k, int channel[2], int (*work)(void *ctx, stru
 	pid_t pid = fork();
 	if (pid != 0) {
 		worker = pid;
+		if (pid > 0 && asked)
+			kill(pid, asked);
 		sigprocmask(SIG_SETMASK, &old, NULL);
 		return pid;
 	}
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prepare_worker(&old);
 	if (getppid() != keeper)
 		_exit(1);
 	close(channel[0]);
@@ -154,15 +184,13 @@ static void raise_limit(void)
 
 int keeper_run(int (*work)(void *ctx, struct kept *kept), void *ctx)
 {
-	static const struct sigaction act = {.sa_handler = pass_on};
 	struct keeper k = {0};
 	int status;
 
 	for (unsigned i = 0; i < KEPT_MOST; i++)
 		k.kept.fd[i] = -1;
 	raise_limit();
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGINT, &act, NULL);
+	kept_listen(pass_on);
 	for (unsigned vain = 0;; k.kept.lives++) {
 		status = live_once(&k, work, ctx);
 		vain = k.up ? 0 : vain + 1;

@@ -48,10 +48,15 @@ void kept_put(const struct kept *kept, unsigned place, int fd);
 /*
  * Runs work() in a worker, and again after each that is killed, until one
  * ends by itself; returns its exit code. A first worker that is killed before it
- * has said that it is up is not followed, nor are a few such in a row: 1. SIGTERM
- * and SIGINT go to the worker.
+ * has said that it is up is not followed, nor are a few such in a row: 1. SIGTERM,
+ * SIGINT and SIGHUP go to the worker, and to the next if that one is killed; work()
+ * begins with them blocked, and lets them in when it can end in good order
+ * (kept_listen()).
  */
 int keeper_run(int (*work)(void *ctx, struct kept *kept), void *ctx);
+
+/* From now on the signals that end the worker are handled so. */
+void kept_listen(void (*end)(int sig));
 
 /* The worker is up: from now on it is followed. */
 void kept_up(const struct kept *kept);

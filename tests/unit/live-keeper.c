@@ -51,6 +51,7 @@ static int waits(void *ctx, struct kept *kept)
 {
 	(void)ctx;
 	kept_up(kept);
+	kept_listen(SIG_DFL);
 	kill(getppid(), SIGTERM); /* the keeper passes it on */
 	pause();
 	return 0;
@@ -95,5 +96,37 @@ static void signals_go_to_the_worker(void)
 	CU_ASSERT_EQUAL(keep(asked, NULL), 7);
 }
 
-TESTS("live/keeper", {"descriptors", descriptors_outlive_workers}, {"giving up", a_keeper_gives_up},
+static bool comes(int sig)
+{
+	const struct timespec patience = {20, 0};
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, sig);
+	return sigtimedwait(&mask, NULL, &patience) == sig;
+}
+
+/* The first is killed when it has been asked to end, and has not begun to. */
+static int dies_as_it_is_asked(void *ctx, struct kept *kept)
+{
+	const int *sig = ctx;
+
+	kept_up(kept);
+	if (kept->lives == 0) {
+		kill(getppid(), *sig);
+		if (!comes(*sig))
+			return 1;
+		raise(SIGKILL);
+	}
+	return comes(*sig) ? 30 + (int)kept->lives : 2;
+}
+
+static void who_is_asked_to_end_does(void)
+{
+	CU_ASSERT_EQUAL(keep(dies_as_it_is_asked, &(int){SIGTERM}), 31);
+	CU_ASSERT_EQUAL(keep(dies_as_it_is_asked, &(int){SIGHUP}), 31);
+}
+
+TESTS("live/keeper", {"asked", who_is_asked_to_end_does},
+      {"descriptors", descriptors_outlive_workers}, {"giving up", a_keeper_gives_up},
       {"signals", signals_go_to_the_worker})
