@@ -213,20 +213,32 @@ static uint64_t place_for(struct pool *pool, uint32_t pages)
 	return bytes_of(pages) <= SPAN - pool->next ? pool->next : SPAN;
 }
 
-int pool_window_open(struct pool *pool, uint16_t vm, uint32_t pages)
+/* Makes room in the list for the VM's. 0 or -ENOMEM. */
+static int grow_list(struct pool *pool, uint16_t vm)
 {
-	uint64_t offset = place_for(pool, pages);
 	struct window *list;
 
-	if (offset == SPAN)
-		return -ENOSPC;
+	if (vm < pool->windows)
+		return 0;
 	list = realloc(pool->window, (vm + 1u) * sizeof *list);
 	if (!list)
 		return -ENOMEM;
 	pool->window = list;
 	for (; pool->windows <= vm; pool->windows++)
 		list[pool->windows] = (struct window){0};
-	list[vm] = (struct window){offset, pages, true};
+	return 0;
+}
+
+int pool_window_open(struct pool *pool, uint16_t vm, uint32_t pages)
+{
+	int rc = grow_list(pool, vm);
+
+	if (rc)
+		return rc;
+	uint64_t offset = place_for(pool, pages);
+	if (offset == SPAN)
+		return -ENOSPC;
+	pool->window[vm] = (struct window){offset, pages, true};
 	if (offset == pool->next)
 		pool->next += bytes_of(pages);
 	return 0;
@@ -257,13 +269,12 @@ int pool_adopt(struct pool *pool, int fd)
 
 int pool_window_adopt(struct pool *pool, uint16_t vm, uint64_t offset, uint32_t pages)
 {
-	int rc = offset > SPAN || bytes_of(pages) > SPAN - offset
-			 ? -ERANGE
-			 : pool_window_open(pool, vm, pages);
-
+	if (offset > SPAN || bytes_of(pages) > SPAN - offset)
+		return -ERANGE;
+	int rc = grow_list(pool, vm);
 	if (rc)
 		return rc;
-	pool->window[vm].offset = offset;
+	pool->window[vm] = (struct window){offset, pages, true};
 	pool->next = max_u64(pool->next, offset + bytes_of(pages));
 	return 0;
 }

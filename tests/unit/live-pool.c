@@ -147,6 +147,24 @@ static void windows_end_where_addresses_do(void)
 	machine_fini(&m);
 }
 
-TESTS("live/pool", {"swept", swept}, {"places", bytes_lie_by_what_a_frame_is},
-      {"a window's end", a_window_is_given_back_at_once},
+/* Guests that came and went have left room between those of the dead manager. */
+static void windows_are_adopted_where_they_are(void)
+{
+	const uint64_t span = UINT64_C(256) << 30;
+	const uint32_t half = UINT32_C(1) << 25; /* pages: 128 GiB */
+	struct machine m;
+
+	open_machine(&m);
+	CU_ASSERT_EQUAL(pool_window_adopt(pool_of(&m), 0, span - half * (uint64_t)PAGE_SIZE, half),
+			0);
+	CU_ASSERT_EQUAL(pool_window_adopt(pool_of(&m), 1, 16 * PAGE_SIZE, half - 16), 0);
+	CU_ASSERT_EQUAL(pool_of(&m)->window[1].offset, 16 * PAGE_SIZE);
+	CU_ASSERT_EQUAL(pool_window_adopt(pool_of(&m), 2, span - PAGE_SIZE, 2), -ERANGE);
+	CU_ASSERT_EQUAL(pool_window_adopt(pool_of(&m), 2, span + PAGE_SIZE, 1), -ERANGE);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 2, 1), -ENOSPC);
+	machine_fini(&m);
+}
+
+TESTS("live/pool", {"adopted", windows_are_adopted_where_they_are}, {"swept", swept},
+      {"places", bytes_lie_by_what_a_frame_is}, {"a window's end", a_window_is_given_back_at_once},
       {"many windows", windows_end_where_addresses_do})
