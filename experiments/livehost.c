@@ -162,6 +162,10 @@ static json_t *do_add(struct livehost *h, const json_t *request, struct err *err
 	json_int_t pages = json_integer_value(json_object_get(request, "pages"));
 	struct live_vm *v;
 
+	if (h->stop) {
+		err_run(err, ESHUTDOWN, "this host is about to end");
+		return NULL;
+	}
 	if (!name || !good_name(name)) {
 		err_input(err, "a guest's name has 1 to 31 letters, digits, '-' and '_'");
 		return NULL;
@@ -323,8 +327,11 @@ int livehost_open(struct job *job, const char *socket, FILE *log, struct kept *k
 	return 0;
 }
 
+/* The host is gone for its clients when all of its sockets are (ballast host stop). */
 void livehost_close(struct livehost *h)
 {
+	if (h->parts.live)
+		live_refuse(h->parts.live);
 	control_close(h->control);
 	host_free(h->parts.host);
 	free(h->socket);

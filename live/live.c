@@ -407,6 +407,11 @@ void live_stop(struct live_vm *v, bool kill)
 	attach_stop(v, kill);
 }
 
+void live_refuse(struct live *live)
+{
+	attach_close(live);
+}
+
 struct loop *live_loop(struct live *live)
 {
 	return &live->loop;

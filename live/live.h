@@ -132,6 +132,9 @@ void live_hold(struct live_vm *v, bool on);
 /* Asks a guest to end (SIGTERM), or kills it; one that is only expected is given up. */
 void live_stop(struct live_vm *v, bool kill);
 
+/* No agent connects any more: their socket is gone. */
+void live_refuse(struct live *live);
+
 /* One turn of the loop. 0, or -errno if the host cannot go on. */
 MUST_CHECK int live_turn(struct live *live, uint64_t timeout_ns, struct err *err);
 
