@@ -1,5 +1,6 @@
 #include "experiments/guestproc.h"
 
+#include "experiments/caught.h"
 #include "experiments/datadir.h"
 #include "live/control.h"
 #include "live/program.h"
@@ -271,6 +272,9 @@ static _Noreturn void become(const struct guestproc *g, const struct launch *l)
 		dup2(l->out, 1);
 		dup2(l->out, 2);
 	}
+	caught_child();
+	signal(SIGPIPE, SIG_DFL); /* what we ignore, it need not (main.c) */
+	signal(SIGXFSZ, SIG_DFL);
 	if (g->dies_with_us)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!l->command.plugin)
@@ -300,24 +304,25 @@ int launch_go(const struct guestproc *g, const struct launch *l, pid_t *pid, str
 	return 0;
 }
 
-/* The guest's state as the host sees it: 1 running, 0 not yet, or -errno. */
-static int state_of(const struct guestproc *g, const char *socket, struct err *err)
+/* The guest's state as the host sees it; "" if it has none of that name. 0 or -errno. */
+static int state_of(const struct guestproc *g, const char *socket, char state[16], struct err *err)
 {
 	json_t *reply = NULL, *vm;
 	int rc = tell(socket, json_pack("{s:s}", "do", "status"), &reply, err);
 	size_t i;
 
+	*state = '\0';
 	if (rc)
 		return rc;
 	json_array_foreach(json_object_get(reply, "vms"), i, vm)
 	{
 		const char *name = json_string_value(json_object_get(vm, "name"));
-		const char *state = json_string_value(json_object_get(vm, "state"));
-		if (name && state && strcmp(name, g->name) == 0)
-			rc = strcmp(state, "running") == 0;
+		const char *is = json_string_value(json_object_get(vm, "state"));
+		if (name && is && strcmp(name, g->name) == 0)
+			snprintf(state, 16, "%s", is);
 	}
 	json_decref(reply);
-	return rc;
+	return 0;
 }
 
 void launch_last_line(const struct launch *l, char *line, size_t size)
@@ -358,41 +363,62 @@ static int ended(const struct guestproc *g, const struct launch *l, int status, 
 static int await(const struct guestproc *g, const struct launch *l, const char *socket, pid_t pid,
 		 struct err *err)
 {
-	int rc, status;
+	int rc = 0, status;
+	char state[16];
 
-	for (int ms = 0; ms < PATIENCE_MS; ms += 20) {
-		rc = state_of(g, socket, err);
-		if (rc < 0)
-			return rc;
-		if (rc > 0) {
+	for (int ms = 0; rc == 0 && !caught_signal() && ms < PATIENCE_MS; ms += 20) {
+		rc = state_of(g, socket, state, err);
+		if (rc == 0 && strcmp(state, "running") == 0) {
 			printf("vm %s runs as process %d; its output is in %s\n", g->name, (int)pid,
 			       l->log);
 			return 0;
 		}
 		if (waitpid(pid, &status, WNOHANG) == pid)
-			return ended(g, l, status, err);
+			return rc ? rc : ended(g, l, status, err);
 		usleep(20000);
 	}
 	kill(pid, SIGKILL);
+	if (rc)
+		return rc;
+	if (caught_signal())
+		return err_run(err, EINTR, "vm %s: interrupted: it is not started", g->name);
 	return err_run(err, ETIMEDOUT,
 		       "vm %s: %s did not map its memory, the file that $BALLAST_RAM names, "
 		       "within %d s; its output is in %s",
 		       g->name, l->argv[0], PATIENCE_MS / 1000, l->log);
 }
 
+/*
+ * The exit code of the process, or -errno. A terminal's signals go to the guest
+ * as well as here, and what it makes of them is its affair; others are passed on.
+ */
+static int attend(const struct guestproc *g, const char *socket, pid_t pid)
+{
+	struct err ignored;
+	char state[16];
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		usleep(20000); /* or until a signal comes */
+		const int sig = caught_take();
+		if (sig == SIGTERM || sig == SIGHUP)
+			kill(pid, sig);
+	}
+	if (state_of(g, socket, state, &ignored) == 0 && strcmp(state, "expected") == 0)
+		give_up(g, socket); /* it never mapped its memory */
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 static int run(const struct guestproc *g, struct launch *l, const char *socket, struct err *err)
 {
-	int status;
 	pid_t pid;
 
+	if (caught_signal())
+		return err_run(err, EINTR, "vm %s: interrupted: it is not started", g->name);
 	int rc = launch_go(g, l, &pid, err);
 	if (rc)
 		return rc;
-	if (!g->foreground)
-		return await(g, l, socket, pid, err);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return g->foreground ? attend(g, socket, pid) : await(g, l, socket, pid, err);
 }
 
 static int open_log(const struct guestproc *g, const char *socket, struct launch *l,
@@ -409,16 +435,22 @@ static int open_log(const struct guestproc *g, const char *socket, struct launch
 static int launch(struct guestproc *g, const char *socket, struct launch *l, struct err *err)
 {
 	bool balloon = false;
+	struct caught signals;
+
+	caught_begin(&signals);
 	int rc = announce(g, socket, l, &balloon, err);
 
-	if (rc)
+	if (rc) {
+		caught_end(&signals);
 		return rc;
+	}
 	if (g->linux_guest && balloon)
 		rc = add_balloon(g, l, err);
 	rc = rc ? rc : open_log(g, socket, l, err);
 	rc = rc ? rc : run(g, l, socket, err);
-	if (rc)
+	if (rc < 0)
 		give_up(g, socket);
+	caught_end(&signals);
 	return rc;
 }
 

@@ -218,10 +218,18 @@ bool live_guest_gone(const struct live_guest *g)
 	return !g->pid && (!g->live || g->live->state == LIVE_GONE);
 }
 
+/*
+ * The host has had its leave; if it never came to the host, nobody has told it to
+ * end, and it may wait for a host that does not serve it any more.
+ */
 void live_guest_wait(struct live_guest *g)
 {
-	if (g->pid && waitpid(g->pid, NULL, 0) > 0)
-		g->pid = 0;
+	if (!g->pid)
+		return;
+	kill(g->pid, SIGKILL);
+	while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	g->pid = 0;
 }
 
 static const char *kernel_of(const struct live_guest *g)

@@ -48,7 +48,7 @@ void live_guest_look(struct live_guest *g, uint64_t now_ns);
 bool live_guest_gone(const struct live_guest *g);
 
 void live_guest_end(struct live_guest *g);  /* tells it to end */
-void live_guest_wait(struct live_guest *g); /* for a process that has ended, or was killed */
+void live_guest_wait(struct live_guest *g); /* kills its process, if there is one yet */
 
 /* What runs in it, for run.json; and DIR/guest-NAME.log. */
 json_t *live_guest_json(const struct live_guest *g);

@@ -2,12 +2,12 @@
 
 #include "core/os.h"
 #include "core/reclaim.h"
+#include "experiments/caught.h"
 #include "experiments/live_guest.h"
 #include "experiments/timeline.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,38 +38,8 @@ struct run_live {
 	struct clock real;
 	uint64_t start_ns; /* monotonic */
 	struct err err;	   /* of what a timer did */
-	struct sigaction old[3];
+	struct caught signals;
 };
-
-/* Signals. */
-
-static const int deadly[] = {SIGINT, SIGTERM, SIGHUP};
-static volatile sig_atomic_t caught; /* the signal; one such run a process */
-
-static void on_signal(int sig)
-{
-	caught = sig;
-}
-
-static void take_signals(struct run_live *run)
-{
-	struct sigaction act = {.sa_handler = on_signal};
-
-	caught = 0;
-	for (size_t i = 0; i < ARRAY_LEN(deadly); i++) {
-		sigaction(deadly[i], NULL, &run->old[i]);
-		if (run->old[i].sa_handler != SIG_IGN)
-			sigaction(deadly[i], &act, NULL);
-	}
-}
-
-static void give_signals_back(const struct run_live *run)
-{
-	for (size_t i = 0; i < ARRAY_LEN(deadly); i++)
-		sigaction(deadly[i], &run->old[i], NULL);
-	if (caught)
-		raise(caught);
-}
 
 /* Opening. */
 
@@ -235,7 +205,7 @@ int run_live_open(struct job *job, struct run_live **out, struct err *err)
 		return err_run(err, ENOMEM, "no memory for a run");
 	run->job = job;
 	clock_init(&run->real);
-	take_signals(run);
+	caught_begin(&run->signals);
 	int rc = size_vms(run, err);
 	if (rc == 0)
 		rc = liveparts_check(job, err);
@@ -296,7 +266,7 @@ static int drive(struct run_live *run, progress_fn *progress, void *arg, struct 
 	const struct live_opts *opts = job_section(run->job, &live_section);
 	int rc = 0;
 
-	while (rc == 0 && !run->parts.host->stop && !run->err.exit_code && !caught &&
+	while (rc == 0 && !run->parts.host->stop && !run->err.exit_code && !caught_signal() &&
 	       !all_gone(run) && (opts->time == 0 || since_start(run) < opts->time)) {
 		rc = live_turn(run->parts.live, LOOK_EVERY, err);
 		if (progress)
@@ -323,7 +293,7 @@ int run_live_go(struct run_live *run, progress_fn *progress, void *arg, struct e
 		*err = run->err;
 		rc = -EIO;
 	}
-	if (rc == 0 && caught)
+	if (rc == 0 && caught_signal())
 		rc = err_run(err, EINTR, "interrupted: the guests are ended");
 	int timeline = timeline_finish(run->timeline, err);
 	return timeline ? timeline : rc;
@@ -402,7 +372,7 @@ void run_live_close(struct run_live *run)
 	free(run->pages);
 	free(run->vm);
 	free(run->member);
-	give_signals_back(run);
+	caught_end(&run->signals);
 	free(run);
 }
 

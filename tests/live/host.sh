@@ -44,6 +44,9 @@ refused 1 'this machine has available' "$ballast" host start -S "$other" -s host
 refused 2 'take random or fifo' "$ballast" host start -S "$other" -s host.memory=4mb -s swap.victim=lru
 refused 2 'take random or sequential' "$ballast" host start -S "$other" -s host.memory=4mb -s share.scan=ksm
 refused 2 'take esx' "$ballast" host start -S "$other" -s host.memory=4mb -s sample.sampler=exact
+echo mine >"$work/file"
+refused 2 'and no socket' "$ballast" host start -S "$work/file" -s host.memory=4mb
+grep -q mine "$work/file" || fail "a host removed a file"
 refused 1 'no host is running there' "$ballast" host status -S "$other"
 refused 1 'no host is running there' "$ballast" vm start -S "$other" a "$verify" - 1 1 1
 [ -e "$other" ] || [ -e "$other.agents" ] && fail "a refused host left sockets"
@@ -66,6 +69,26 @@ refused 2 'no kernel there' "$ballast" vm start linux --kernel "$work/none"
 refused 2 'no disk image there' "$ballast" vm start linux --disk "$work/none"
 refused 1 'apt-get install qemu-system-x86' env PATH="$work" "$ballast" vm start linux --linux --accel tcg
 refused 1 'no guest named' "$ballast" vm stop nobody
+"$ballast" vm start quits -f -m 8mb --heap off true || fail "a program in the foreground: $?"
+printf '#!/bin/sh\n# It leaves $BALLAST_RAM alone.\nexec sleep 1000\n' >"$work/idler"
+chmod 755 "$work/idler"
+for how in "" -f; do # shellcheck disable=SC2086
+	"$ballast" vm start idler $how -m 8mb "$work/idler" >"$work/out" 2>&1 &
+	starter=$!
+	for _ in $(seq 600); do
+		pgrep -P $starter >/dev/null && "$ballast" vm list | grep -q '^idler *expected' && break
+		sleep 0.05
+	done
+	guest=$(pgrep -P $starter)
+	kill -TERM $starter
+	wait $starter 2>/dev/null
+	[ $? = 143 ] && [ -n "$guest" ] || fail "vm start $how, told to end: not by SIGTERM: $(cat "$work/out")"
+	for _ in $(seq 100); do
+		case $(ps -o stat= -p "$guest") in '' | Z*) break ;; esac
+		sleep 0.05
+	done
+	case $(ps -o stat= -p "$guest") in '' | Z*) ;; *) fail "vm start $how, told to end, leaves its guest" ;; esac
+done
 [ "$("$ballast" vm list | wc -l)" = 1 ] || fail "refused guests are there: $("$ballast" vm list)"
 
 # Hostile clients and agents.
@@ -132,7 +155,8 @@ grep -q ' bad 0$' "$BALLAST_SOCKET.last.log" || fail "last: $(cat "$BALLAST_SOCK
 
 # A swap area that is too small stops the guest that needs it, with the mend, and not the host.
 # What a manager left that died while it began is in nobody's way.
-: >"$BALLAST_SOCKET.agents"
+python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).bind(sys.argv[1])' "$BALLAST_SOCKET.agents"
 "$ballast" host start -s host.memory=16mb -s swap.size=4mb >"$work/out" 2>&1 || fail "$(cat "$work/out")"
 "$ballast" vm start large -m 40mb "$verify" - 60 2 1 >"$work/out" 2>&1
 for _ in $(seq 600); do
@@ -153,4 +177,22 @@ for _ in $(seq 600); do
 done
 kill -0 "$manager" 2>/dev/null && fail "the manager outlives its keeper"
 grep -q ' bad 0$' "$BALLAST_SOCKET.fits.log" || fail "fits: $(cat "$BALLAST_SOCKET.fits.log")"
+
+# A host that is told to end takes no more guests; its sockets go before whoever waits for that goes on.
+"$ballast" host start -s host.memory=16mb >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+if type -P python3 >/dev/null; then
+	printf '{"do":"shutdown"}\n{"do":"add","vm":"late","pages":16}\n' | timeout 5 python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read())
+f = s.makefile(); print(f.readline() + f.readline())
+' "$BALLAST_SOCKET" >"$work/out" 2>&1
+	grep -q 'about to end' "$work/out" || fail "a guest in a host that ends: $(cat "$work/out")"
+else
+	"$ballast" host stop || fail "host stop: $?"
+fi
+for _ in $(seq 3000); do
+	[ -e "$BALLAST_SOCKET" ] || break
+	sleep 0.01
+done
+[ -e "$BALLAST_SOCKET" ] || [ -e "$BALLAST_SOCKET.agents" ] && fail "sockets are left"
 exit $bad

@@ -89,6 +89,13 @@ for signal in TERM KILL; do
 	rm -rf "$work/cut" "${TMPDIR:?}"/*
 done
 
+# A guest that never came to the host is ended with the run as well.
+printf '#!/bin/sh\n# It leaves $BALLAST_RAM alone.\nexec sleep 1000\n' >"$work/idler"
+chmod 755 "$work/idler"
+echo "host { memory = 24mb } live { time = 1s }
+	vm a { live = process  memory = 16mb  program = $work/idler }" >"$work/idle.job"
+timeout 60 "$ballast" run "$work/idle.job" >"$work/told" 2>"$work/err" || fail "a guest that never came: $?: $(cat "$work/err")"
+
 # refused CODE WORDS TEXT [-s KEY=VALUE]...: one line, and no folder.
 refused() {
 	local code=$1 words=$2
