@@ -1,6 +1,7 @@
 /* ballast host: the live host, from its start to its end. */
 #include "experiments/cmds.h"
 #include "experiments/livehost.h"
+#include "experiments/logfile.h"
 #include "live/control.h"
 
 #include <errno.h>
@@ -197,15 +198,19 @@ static int start(struct work *w, struct err *err)
 static int start_in_background(struct work *w, struct err *err)
 {
 	char path[PATH_MAX + 8];
-	int rc = control_in_use(w->args->socket, err);
+	int fd, rc = control_in_use(w->args->socket, err);
 
 	if (rc)
 		return rc;
 	snprintf(path, sizeof path, "%s.log", w->args->socket);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	w->log = fd < 0 ? NULL : fdopen(fd, "a");
-	if (!w->log)
-		return err_run(err, errno, "%s: %s", path, strerror(errno));
+	rc = logfile_open(path, &fd, err);
+	if (rc)
+		return rc;
+	w->log = fdopen(fd, "a");
+	if (!w->log) {
+		close(fd);
+		return err_run(err, ENOMEM, "no memory for a log");
+	}
 	setvbuf(w->log, NULL, _IOLBF, 0);
 	rc = start(w, err);
 	fclose(w->log);

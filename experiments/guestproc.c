@@ -2,6 +2,7 @@
 
 #include "experiments/caught.h"
 #include "experiments/datadir.h"
+#include "experiments/logfile.h"
 #include "live/control.h"
 #include "live/program.h"
 #include "live/wire_io.h"
@@ -247,8 +248,7 @@ int launch_device(struct launch *l, int *end)
 int launch_log(struct launch *l, const char *path, struct err *err)
 {
 	snprintf(l->log, sizeof l->log, "%s", path);
-	l->out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	return l->out < 0 ? err_run(err, errno, "%s: %s", path, strerror(errno)) : 0;
+	return logfile_open(path, &l->out, err);
 }
 
 /* What this guest, and no other, inherits. */
@@ -325,27 +325,12 @@ static int state_of(const struct guestproc *g, const char *socket, char state[16
 	return 0;
 }
 
-void launch_last_line(const struct launch *l, char *line, size_t size)
-{
-	FILE *f = fopen(l->log, "r");
-	char text[400];
-
-	*line = '\0';
-	while (f && fgets(text, sizeof text, f)) {
-		text[strcspn(text, "\r\n")] = '\0';
-		if (*text)
-			snprintf(line, size, ": %.300s", text);
-	}
-	if (f)
-		fclose(f);
-}
-
 /* It has ended so soon that the host did not show it. */
 static int ended(const struct guestproc *g, const struct launch *l, int status, struct err *err)
 {
 	char line[400];
 
-	launch_last_line(l, line, sizeof line);
+	logfile_last_line(l->log, line, sizeof line);
 	if (l->heap && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		printf("vm %s has ended; its output is in %s\n", g->name, l->log);
 		return 0;

@@ -75,7 +75,4 @@ void launch_free(struct launch *launch);
  */
 MUST_CHECK int launch_device(struct launch *launch, int *end);
 
-/* ": " and the last line that the guest wrote, or "". */
-void launch_last_line(const struct launch *launch, char *line, size_t size);
-
 #endif

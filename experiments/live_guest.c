@@ -2,6 +2,7 @@
 
 #include "balloon/balloon.h"
 #include "core/os.h"
+#include "experiments/logfile.h"
 #include "experiments/outdir.h"
 #include "live/channel.h"
 
@@ -150,7 +151,7 @@ static void ended_badly(struct live_guest *g, const char *how, int number)
 	char line[400];
 	struct err why;
 
-	launch_last_line(&g->launch, line, sizeof line);
+	logfile_last_line(g->launch.log, line, sizeof line);
 	if (g->proc.linux_guest && number < 0)
 		err_run(&why, ECHILD, "its Linux ended before what it was to run%s", line);
 	else if (g->proc.linux_guest)
@@ -172,7 +173,7 @@ static void ended(struct live_guest *g, int status)
 	if (g->ending)
 		return;
 	if (!attached) {
-		launch_last_line(&g->launch, line, sizeof line);
+		logfile_last_line(g->launch.log, line, sizeof line);
 		err_run(&why, ECHILD,
 			"%s ended before it mapped its memory, the file that $BALLAST_RAM names%s",
 			g->launch.argv[0], line);
