@@ -2,6 +2,7 @@
 #include "experiments/cmds.h"
 #include "experiments/livehost.h"
 #include "experiments/logfile.h"
+#include "live/claim.h"
 #include "live/control.h"
 
 #include <errno.h>
@@ -12,6 +13,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define CLAIM_TENTHS 20	 /* of a second, for a host that is about to end */
+#define STOP_TENTHS  300 /* for one that was told to */
 
 struct host_args {
 	const char *job, *socket;
@@ -108,6 +112,7 @@ struct work {
 	const struct host_args *args;
 	FILE *log;
 	int told; /* where the first one says how it went: "+", or exit code and message; or -1 */
+	bool has_keeper; /* in the background */
 };
 
 static int serve(struct livehost *host, struct err *err)
@@ -149,7 +154,9 @@ static _Noreturn void background(struct work *w)
 	setsid();
 	for (int i = 0; i <= 2; i++)
 		dup2(null, i);
-	_exit(keeper_run(work, w));
+	int rc = keeper_run(work, w);
+	claim_leave(w->args->socket);
+	_exit(rc);
 }
 
 /* What the first worker said: nothing when it is up. */
@@ -181,6 +188,7 @@ static int start(struct work *w, struct err *err)
 	pid_t pid = fork();
 	if (pid < 0)
 		return err_run(err, errno, "no process: %s", strerror(errno));
+	w->has_keeper = true;
 	if (pid == 0) {
 		close(told[0]);
 		background(w);
@@ -195,13 +203,12 @@ static int start(struct work *w, struct err *err)
 	return rc;
 }
 
+/* Its events go to a file beside the socket. */
 static int start_in_background(struct work *w, struct err *err)
 {
 	char path[PATH_MAX + 8];
-	int fd, rc = control_in_use(w->args->socket, err);
+	int fd, rc;
 
-	if (rc)
-		return rc;
 	snprintf(path, sizeof path, "%s.log", w->args->socket);
 	rc = logfile_open(path, &fd, err);
 	if (rc)
@@ -226,6 +233,43 @@ static int run_in_foreground(struct work *w)
 	return keeper_run(work, w);
 }
 
+/*
+ * Takes the place. One that nobody answers at may still be that of a host which
+ * ends, or whose manager was killed and is being followed.
+ */
+static int claim_place(const char *socket, int *claim, struct err *err)
+{
+	int rc = control_in_use(socket, err);
+
+	for (int tenths = 0; rc == 0; tenths++) {
+		rc = claim_take(socket, claim, err);
+		if (rc != -EADDRINUSE || tenths == CLAIM_TENTHS)
+			return rc;
+		usleep(100000);
+		rc = control_in_use(socket, err);
+	}
+	return rc;
+}
+
+/* The exit code. */
+static int start_host(struct work *w)
+{
+	const char *socket = w->args->socket;
+	struct err err = {0};
+	int claim, rc = claim_place(socket, &claim, &err);
+
+	if (rc)
+		return cmd_fail(&err);
+	if (w->args->foreground)
+		rc = run_in_foreground(w);
+	else
+		rc = start_in_background(w, &err) ? cmd_fail(&err) : 0;
+	if (!w->has_keeper) /* which does it at its end */
+		claim_leave(socket);
+	close(claim);
+	return rc;
+}
+
 static int cmd_host_start(int argc, char **argv)
 {
 	struct host_args args = {.set = calloc((size_t)argc, sizeof(char *))};
@@ -239,12 +283,7 @@ static int cmd_host_start(int argc, char **argv)
 	if (rc == 0) {
 		rc = load(&args, &job, &err);
 		struct work w = {.job = job, .args = &args};
-		if (rc)
-			rc = cmd_fail(&err);
-		else if (args.foreground)
-			rc = run_in_foreground(&w);
-		else
-			rc = start_in_background(&w, &err) ? cmd_fail(&err) : 0;
+		rc = rc ? cmd_fail(&err) : start_host(&w);
 		if (job)
 			job_free(job);
 	}
@@ -392,7 +431,7 @@ static int cmd_host_check(int argc, char **argv)
 	return bad ? 1 : 0;
 }
 
-/* Waits until the sockets are gone: a host may be started there then. */
+/* Waits until the host has left its place: another may be started there then. */
 static int cmd_host_stop(int argc, char **argv)
 {
 	struct host_args args = {0};
@@ -402,11 +441,22 @@ static int cmd_host_stop(int argc, char **argv)
 	if (rc)
 		return rc;
 	json_decref(reply);
-	for (int tenths = 0; tenths < 300 && access(args.socket, F_OK) == 0; tenths++)
+	struct err err;
+	int claim;
+	for (int tenths = 0; tenths < STOP_TENTHS; tenths++) {
+		rc = access(args.socket, F_OK) == 0 ? -EADDRINUSE
+						    : claim_take(args.socket, &claim, &err);
+		if (rc != -EADDRINUSE)
+			break;
 		usleep(100000);
-	return access(args.socket, F_OK) == 0
-		       ? cmd_fail(&(struct err){1, "the host has not ended within 30 s"})
-		       : 0;
+	}
+	if (rc == -EADDRINUSE)
+		return cmd_fail(&(struct err){1, "the host has not ended within 30 s"});
+	if (rc == 0) {
+		claim_leave(args.socket);
+		close(claim);
+	}
+	return 0;
 }
 
 int cmd_host(int argc, char **argv)

@@ -309,8 +309,10 @@ int livehost_open(struct job *job, const char *socket, FILE *log, struct kept *k
 	rc = liveparts_check(job, err);
 	if (rc == 0)
 		rc = control_in_use(socket, err);
-	if (rc == 0)
+	if (rc == 0) {
+		control_clear(socket);
 		rc = liveparts_open(job, agents, kept, &h->parts, err);
+	}
 	if (rc == 0) {
 		h->parts.host->on_event = on_event;
 		h->parts.host->event_ctx = h;

@@ -186,11 +186,19 @@ static void unlink_socket(const char *path)
 		unlink(path);
 }
 
+void control_clear(const char *path)
+{
+	char agents[sizeof((struct sockaddr_un *)0)->sun_path + 8];
+
+	snprintf(agents, sizeof agents, "%s.agents", path);
+	unlink_socket(path);
+	unlink_socket(agents); /* without the other, too: one may have died between making them */
+}
+
 int control_in_use(const char *path, struct err *err)
 {
-	struct stat st;
 	struct sockaddr_un address;
-	char agents[sizeof address.sun_path + 8];
+	struct stat st;
 	int fd, rc = address_of(path, &address, err);
 
 	if (rc)
@@ -202,20 +210,8 @@ int control_in_use(const char *path, struct err *err)
 	if (fd < 0)
 		return err_run(err, errno, "no socket: %s", strerror(errno));
 	bool used = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
-	/* Without a socket, too: one may have died between making the agents' and its own. */
-	bool dead = !used && (errno == ECONNREFUSED || errno == ENOENT);
 	close(fd);
-	if (used)
-		return err_run(err, EADDRINUSE,
-			       "%s: a host is running there already: stop it with 'ballast host "
-			       "stop', or give --socket",
-			       path);
-	if (dead) {
-		snprintf(agents, sizeof agents, "%s.agents", path);
-		unlink_socket(path);
-		unlink_socket(agents);
-	}
-	return 0;
+	return used ? err_run(err, EADDRINUSE, CONTROL_IN_USE, path) : 0;
 }
 
 static int listen_at(struct control *control, const struct sockaddr_un *address)

@@ -17,15 +17,21 @@
 
 #include <jansson.h>
 
+#define CONTROL_IN_USE                                                                             \
+	"%s: a host is running there already: stop it with 'ballast host stop', or give --socket"
+
 struct control;
 
 /* Returns the reply, the server's to free; NULL only without memory. */
 typedef json_t *answer_fn(void *ctx, const json_t *request);
 
-/* -EADDRINUSE if a host answers there, -EINVAL at a file; a dead one's sockets are removed. */
+/* -EADDRINUSE if a host answers there, -EINVAL if what lies there is no socket. */
 MUST_CHECK int control_in_use(const char *path, struct err *err);
 
-/* path: where control_in_use() found nobody. */
+/* Removes the sockets of a host that died there, and nothing else; for who has the claim. */
+void control_clear(const char *path);
+
+/* path: where control_in_use() found nobody, cleared. */
 MUST_CHECK int control_open(struct loop *loop, const char *path, answer_fn *answer, void *ctx,
 			    struct control **control, struct err *err);
 void control_close(struct control *control); /* NULL is fine */

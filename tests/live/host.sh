@@ -49,7 +49,7 @@ refused 2 'and no socket' "$ballast" host start -S "$work/file" -s host.memory=4
 grep -q mine "$work/file" || fail "a host removed a file"
 refused 1 'no host is running there' "$ballast" host status -S "$other"
 refused 1 'no host is running there' "$ballast" vm start -S "$other" a "$verify" - 1 1 1
-[ -e "$other" ] || [ -e "$other.agents" ] && fail "a refused host left sockets"
+[ -e "$other" ] || [ -e "$other.agents" ] || [ -e "$other.lock" ] && fail "a refused host left sockets"
 nobody=$(getent passwd nobody | cut -d: -f3)
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && [ -n "$nobody" ] &&
 	[ "$(sysctl -n vm.unprivileged_userfaultfd)" = 0 ]; then
@@ -152,6 +152,7 @@ grep -q ' bad 0$' "$BALLAST_SOCKET.stops.log" || fail "stops: $(cat "$BALLAST_SO
 "$ballast" host stop || fail "host stop: $?"
 grep -q ' bad 0$' "$BALLAST_SOCKET.last.log" || fail "last: $(cat "$BALLAST_SOCKET.last.log")"
 [ -e "$BALLAST_SOCKET" ] || [ -e "$BALLAST_SOCKET.agents" ] && fail "sockets are left"
+[ -e "$BALLAST_SOCKET.lock" ] && fail "a lock is left"
 
 # A swap area that is too small stops the guest that needs it, with the mend, and not the host.
 # What a manager left that died while it began is in nobody's way.
@@ -168,9 +169,20 @@ done
 "$ballast" vm list | grep -q '^fits *running' || fail "$("$ballast" vm list)"
 "$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
 
+# While the manager is dead and not yet followed, its place is still its host's.
+pid_of_manager() {
+	"$ballast" host status --json | awk '$1 == "\"pid\":" { print $2 + 0; exit }'
+}
+manager=$(pid_of_manager)
+keeper=$(awk '/^PPid:/ { print $2 }' "/proc/$manager/status")
+kill -STOP "$keeper" && kill -9 "$manager"
+refused 1 'running there already' "$ballast" host start -s host.memory=4mb
+kill -CONT "$keeper"
+"$ballast" vm list | grep -q '^fits *running' || fail "after another's start: $("$ballast" vm list)"
+
 # Without its keeper the manager ends the guests, and itself.
-manager=$("$ballast" host status --json | awk '$1 == "\"pid\":" { print $2 + 0; exit }')
-kill -9 "$(awk '/^PPid:/ { print $2 }' "/proc/$manager/status")"
+manager=$(pid_of_manager)
+kill -9 "$keeper"
 for _ in $(seq 600); do
 	kill -0 "$manager" 2>/dev/null || break
 	sleep 0.1

@@ -233,6 +233,8 @@ static void only_sockets_are_removed(void)
 	CU_ASSERT_EQUAL(bind(sock, (struct sockaddr *)&address, sizeof address), 0);
 	close(open(agents, O_CREAT | O_WRONLY, 0600));
 	CU_ASSERT_EQUAL(control_in_use(path, &err), 0);
+	CU_ASSERT_EQUAL(access(path, F_OK), 0);
+	control_clear(path);
 	CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);
 	CU_ASSERT_EQUAL(unlink(agents), 0);
 	close(sock);
