@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SPAN (UINT64_C(256) << 30) /* of the file and of the view */
+#define WINDOWS (UINT64_C(256) << 30) /* bytes: all of them, behind the slots */
 
 static uint64_t bytes_of(uint64_t pages)
 {
@@ -42,17 +42,18 @@ static int live_open(struct machine *m)
 		return -ENOMEM;
 	pool->view = MAP_FAILED;
 	pool->next = bytes_of(m->frames);
+	pool->span = pool->next + WINDOWS;
 	pool->fd = memfd_create("ballast-pool", MFD_CLOEXEC);
-	if (pool->fd >= 0 && ftruncate(pool->fd, (off_t)SPAN) == 0)
-		pool->view = mmap(NULL, SPAN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-				  pool->fd, 0);
+	if (pool->fd >= 0 && ftruncate(pool->fd, (off_t)pool->span) == 0)
+		pool->view = mmap(NULL, pool->span, PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_NORESERVE, pool->fd, 0);
 	if (pool->view == MAP_FAILED) {
 		if (pool->fd >= 0)
 			close(pool->fd);
 		free(pool);
 		return -ENOMEM;
 	}
-	madvise(pool->view, SPAN, MADV_DONTDUMP);
+	madvise(pool->view, pool->span, MADV_DONTDUMP);
 	m->store = pool;
 	m->bytes = pool->view;
 	return 0;
@@ -62,7 +63,7 @@ static void live_close(struct machine *m)
 {
 	struct pool *pool = m->store;
 
-	munmap(pool->view, SPAN);
+	munmap(pool->view, pool->span);
 	close(pool->fd);
 	free(pool->window);
 	free(pool);
@@ -200,7 +201,7 @@ const struct backing backing_live = {
 
 /* Windows. */
 
-/* Where a new window may begin: at a closed one's place, which then is nobody's; SPAN nowhere. */
+/* Where a new window may begin: at a closed one's place, which then is nobody's; span: nowhere. */
 static uint64_t place_for(struct pool *pool, uint32_t pages)
 {
 	for (size_t i = 0; i < pool->windows; i++) {
@@ -210,7 +211,7 @@ static uint64_t place_for(struct pool *pool, uint32_t pages)
 			return w->offset;
 		}
 	}
-	return bytes_of(pages) <= SPAN - pool->next ? pool->next : SPAN;
+	return bytes_of(pages) <= pool->span - pool->next ? pool->next : pool->span;
 }
 
 /* Makes room in the list for the VM's. 0 or -ENOMEM. */
@@ -236,7 +237,7 @@ int pool_window_open(struct pool *pool, uint16_t vm, uint32_t pages)
 	if (rc)
 		return rc;
 	uint64_t offset = place_for(pool, pages);
-	if (offset == SPAN)
+	if (offset == pool->span)
 		return -ENOSPC;
 	pool->window[vm] = (struct window){offset, pages, true};
 	if (offset == pool->next)
@@ -256,12 +257,12 @@ void pool_window_close(struct pool *pool, uint16_t vm)
 
 int pool_adopt(struct pool *pool, int fd)
 {
-	uint8_t *view = mmap(pool->view, SPAN, PROT_READ | PROT_WRITE,
+	uint8_t *view = mmap(pool->view, pool->span, PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
 
 	if (view == MAP_FAILED)
 		return -errno;
-	madvise(view, SPAN, MADV_DONTDUMP);
+	madvise(view, pool->span, MADV_DONTDUMP);
 	close(pool->fd);
 	pool->fd = fd;
 	return 0;
@@ -269,7 +270,7 @@ int pool_adopt(struct pool *pool, int fd)
 
 int pool_window_adopt(struct pool *pool, uint16_t vm, uint64_t offset, uint32_t pages)
 {
-	if (offset > SPAN || bytes_of(pages) > SPAN - offset)
+	if (offset > pool->span || bytes_of(pages) > pool->span - offset)
 		return -ERANGE;
 	int rc = grow_list(pool, vm);
 	if (rc)

@@ -11,7 +11,7 @@
  * Guests have the same file mapped, so what the manager leaves here vanishes
  * from them too, and they come to the manager when they touch it again.
  *
- * The file is 256 GiB of addresses, of which a window that was closed serves
+ * There are addresses for 256 GiB of windows, and one that was closed serves
  * another VM of its size. One thread.
  */
 #ifndef BALLAST_LIVE_POOL_H
@@ -36,6 +36,7 @@ struct pool {
 	int fd;
 	uint8_t *view; /* the manager's, of all of it */
 	uint64_t next; /* bytes: where the next window begins */
+	uint64_t span; /* bytes: of the file, and of the view */
 	struct window {
 		uint64_t offset;
 		uint32_t pages;

@@ -137,7 +137,9 @@ static void windows_end_where_addresses_do(void)
 	while (rc == 0 && vm < 100)
 		rc = pool_window_open(pool_of(&m), vm++, UINT32_MAX / 1024);
 	CU_ASSERT_EQUAL(rc, -ENOSPC);
-	CU_ASSERT_EQUAL(vm, 17); /* 16 slots and 16 times 16 GiB less a page are 256 GiB */
+	CU_ASSERT_EQUAL(vm, 17); /* 16 times 16 GiB less a page, and 16 pages, are 256 GiB */
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 16, 17), -ENOSPC);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 17, 16), 0);
 	uint64_t place = pool_of(&m)->window[5].offset;
 	pool_window_close(pool_of(&m), 5);
 	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 20, 4), -ENOSPC);
@@ -147,17 +149,35 @@ static void windows_end_where_addresses_do(void)
 	machine_fini(&m);
 }
 
+/* A host of more memory than guests have addresses: its slots do not take any of those. */
+static void a_large_host_has_windows_too(void)
+{
+	struct machine m;
+	const uint32_t frames = UINT32_C(80) << 20; /* 320 GiB of them */
+
+	meter.bytes = 0;
+	CU_ASSERT_EQUAL_FATAL(machine_init(&m, &meter, &backing_live, frames, 0), 0);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 0, 4), 0);
+	mpn_t mpn = page(&m, 0, 3, 9);
+	CU_ASSERT_EQUAL(m.backing->bytes(&m, mpn) - m.bytes,
+			(ptrdiff_t)((uint64_t)frames + 3) * PAGE_SIZE);
+	CU_ASSERT_EQUAL(blocks(&m), 1);
+	CU_ASSERT_EQUAL(pool_window_open(pool_of(&m), 1, UINT32_C(64) << 20), -ENOSPC);
+	machine_fini(&m);
+}
+
 /* Guests that came and went have left room between those of the dead manager. */
 static void windows_are_adopted_where_they_are(void)
 {
-	const uint64_t span = UINT64_C(256) << 30;
+	const uint64_t span = (UINT64_C(256) << 30) + 16 * PAGE_SIZE;
 	const uint32_t half = UINT32_C(1) << 25; /* pages: 128 GiB */
 	struct machine m;
 
 	open_machine(&m);
+	CU_ASSERT_EQUAL(pool_of(&m)->span, span);
 	CU_ASSERT_EQUAL(pool_window_adopt(pool_of(&m), 0, span - half * (uint64_t)PAGE_SIZE, half),
 			0);
-	CU_ASSERT_EQUAL(pool_window_adopt(pool_of(&m), 1, 16 * PAGE_SIZE, half - 16), 0);
+	CU_ASSERT_EQUAL(pool_window_adopt(pool_of(&m), 1, 16 * PAGE_SIZE, half), 0);
 	CU_ASSERT_EQUAL(pool_of(&m)->window[1].offset, 16 * PAGE_SIZE);
 	CU_ASSERT_EQUAL(pool_window_adopt(pool_of(&m), 2, span - PAGE_SIZE, 2), -ERANGE);
 	CU_ASSERT_EQUAL(pool_window_adopt(pool_of(&m), 2, span + PAGE_SIZE, 1), -ERANGE);
@@ -165,6 +185,7 @@ static void windows_are_adopted_where_they_are(void)
 	machine_fini(&m);
 }
 
-TESTS("live/pool", {"adopted", windows_are_adopted_where_they_are}, {"swept", swept},
+TESTS("live/pool", {"large", a_large_host_has_windows_too},
+      {"adopted", windows_are_adopted_where_they_are}, {"swept", swept},
       {"places", bytes_lie_by_what_a_frame_is}, {"a window's end", a_window_is_given_back_at_once},
       {"many windows", windows_end_where_addresses_do})
