@@ -20,11 +20,30 @@
 	10000 /* an agent that does not answer for that long has lost its guest                    \
 	       */
 
+#define CALLERS_MOST 64 /* at a time: the one that came first makes room for one more */
+
 /* A connection whose HELLO is still to come. */
 struct caller {
 	struct live *live;
+	struct caller *next; /* that came before */
 	struct watch sock;
 };
+
+static void caller_free(struct caller *c)
+{
+	loop_close(&c->live->loop, &c->sock);
+	free(c);
+}
+
+static void caller_leaves(struct caller *c)
+{
+	struct caller **at = &c->live->callers;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	caller_free(c);
+}
 
 static void refuse(int sock, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -348,8 +367,7 @@ static void caller_ready(struct watch *s, uint32_t events)
 
 	(void)events;
 	ssize_t n = wire_receive(s->fd, &w, &fd);
-	loop_close(&live->loop, s);
-	free(c);
+	caller_leaves(c);
 	if (n > 0 && sock >= 0) {
 		fcntl(sock, F_SETFD, FD_CLOEXEC);
 		if (w.op == WIRE_DEVICE && fd >= 0) {
@@ -362,6 +380,18 @@ static void caller_ready(struct watch *s, uint32_t events)
 	}
 	if (fd >= 0)
 		close(fd);
+}
+
+/* There is room for one more. */
+static void make_room(struct live *live)
+{
+	struct caller *first = live->callers;
+	unsigned n = 1;
+
+	for (; first && first->next; n++)
+		first = first->next;
+	if (first && n >= CALLERS_MOST)
+		caller_leaves(first);
 }
 
 static void listener_ready(struct watch *s, uint32_t events)
@@ -377,12 +407,11 @@ static void listener_ready(struct watch *s, uint32_t events)
 			close(fd);
 		return;
 	}
-	c->live = live;
-	c->sock = (struct watch){fd, caller_ready, c};
-	if (loop_watch(&live->loop, &c->sock, EPOLLIN)) {
-		close(fd);
-		free(c);
-	}
+	make_room(live);
+	*c = (struct caller){live, live->callers, {fd, caller_ready, c}};
+	live->callers = c;
+	if (loop_watch(&live->loop, &c->sock, EPOLLIN))
+		caller_leaves(c);
 }
 
 int attach_listen(struct live *live, const char *path, struct err *err)
@@ -412,6 +441,11 @@ void attach_close(struct live *live)
 {
 	if (live->listener.fd < 0)
 		return;
+	for (struct caller *c = live->callers, *next; c; c = next) {
+		next = c->next;
+		caller_free(c);
+	}
+	live->callers = NULL;
 	loop_close(&live->loop, &live->listener);
 	unlink(live->socket);
 }

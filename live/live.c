@@ -328,7 +328,7 @@ int live_adopt(struct live *live, struct err *err)
 		rc = add_vm(live, g, &v, err);
 		if (rc)
 			break;
-		live_claim(v, g->min, g->max, g->shares);
+		live_claim(v, min_u64(g->min, g->max), g->max, g->shares); /* may be half set */
 		v->pid = g->pid;
 		v->base = g->base;
 		v->uffd.fd = live->kept->fd[kept_place(v) + KEPT_UFFD];

@@ -18,7 +18,8 @@ struct live {
 	uint64_t start_ns; /* monotonic time at which the host's clock began, and what it lost */
 	char *socket;
 	struct watch listener;
-	struct live_vm **vm; /* [vms] by VM id */
+	struct caller *callers; /* of the agents' socket, the last that came first */
+	struct live_vm **vm;	/* [vms] by VM id */
 	size_t vms;
 	struct pmap_part *pmaps;
 	struct kept *kept; /* NULL: nobody keeps what is lost here */

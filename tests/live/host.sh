@@ -92,18 +92,21 @@ done
 [ "$("$ballast" vm list | wc -l)" = 1 ] || fail "refused guests are there: $("$ballast" vm list)"
 
 # Hostile clients and agents.
-command -v python3 >/dev/null || python3() { echo "not JSON, there is no 'what'"; }
-printf 'nonsense\n{"do":"what"}\n' | timeout 5 python3 -c '
+command -v python3 >/dev/null || python3() { echo "not JSON, there is no 'what', cut off"; }
+printf 'nonsense\n{"do":"what"}\n' | timeout 20 python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read())
 f = s.makefile(); print(f.readline() + f.readline())
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
 try: s.sendall(b"x" * 200000)
 except OSError: pass
+many = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(100)]
+for one in many: one.connect(sys.argv[1] + ".agents")
+print("of too many one was cut off" if many[0].recv(1) == b"" else "")
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1] + ".agents")
 s.send(b"\1\0\0\0" * 20); print(s.recv(4096)[72:120])
 ' "$BALLAST_SOCKET" >"$work/out" 2>&1
-grep -q 'not JSON' "$work/out" && grep -q "there is no 'what'" "$work/out" ||
+grep -q 'not JSON' "$work/out" && grep -q 'cut off' "$work/out" && grep -q "there is no 'what'" "$work/out" ||
 	fail "hostile clients were told: $(cat "$work/out")"
 
 # Guests that are: one ends by itself, one is stopped, one is killed.
@@ -193,7 +196,7 @@ grep -q ' bad 0$' "$BALLAST_SOCKET.fits.log" || fail "fits: $(cat "$BALLAST_SOCK
 # A host that is told to end takes no more guests; its sockets go before whoever waits for that goes on.
 "$ballast" host start -s host.memory=16mb >"$work/out" 2>&1 || fail "$(cat "$work/out")"
 if type -P python3 >/dev/null; then
-	printf '{"do":"shutdown"}\n{"do":"add","vm":"late","pages":16}\n' | timeout 5 python3 -c '
+	printf '{"do":"shutdown"}\n{"do":"add","vm":"late","pages":16}\n' | timeout 20 python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read())
 f = s.makefile(); print(f.readline() + f.readline())
