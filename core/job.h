@@ -81,6 +81,12 @@ MUST_CHECK int job_change(struct job *job, const char *assignment, const char *w
 json_t *job_json(const struct job *job);
 
 /*
+ * The words as JSON can have them: where they are no UTF-8, as names of files
+ * need not be, with '?' for what is not ASCII. NULL only without memory.
+ */
+json_t *json_words(const char *words);
+
+/*
  * The job as a file: every section that exists with the keys that were set, in
  * table order. Read back it is the same job, wherever its parts came from and
  * the file lies: paths are written from the root. A value with a newline has

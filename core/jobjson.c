@@ -3,24 +3,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *string_or_null(const char *s)
+json_t *json_words(const char *words)
 {
-	if (!s)
-		return json_null();
-	json_t *j = json_string(s);
-	if (j)
-		return j;
-	/* A path need not be UTF-8, JSON must be. */
-	char *copy = strdup(s);
-	if (!copy)
-		return NULL;
+	json_t *json = json_string(words);
+	char *copy;
+
+	if (json || !(copy = strdup(words)))
+		return json;
 	for (char *p = copy; *p; p++) {
 		if ((unsigned char)*p >= 0x80)
 			*p = '?';
 	}
-	j = json_string(copy);
+	json = json_string(copy);
 	free(copy);
-	return j;
+	return json;
+}
+
+static json_t *string_or_null(const char *s)
+{
+	return s ? json_words(s) : json_null();
 }
 
 static json_t *list_json(char *const *list)

@@ -1,6 +1,7 @@
 /* The verbs that print about a trace: info, cat, stat. */
 #include "experiments/cmd_trace.h"
 
+#include "core/job.h"
 #include "core/parse.h"
 
 #include <errno.h>
@@ -43,21 +44,6 @@ static error_t parse_show(int key, char *arg, struct argp_state *state)
 
 /* ---- info ---------------------------------------------------------------- */
 
-/* The text of a foreign file need not be UTF-8, as JSON must. */
-static json_t *text_json(const char *text)
-{
-	json_t *json = json_string(text);
-	char plain[256];
-	size_t i;
-
-	if (json)
-		return json;
-	for (i = 0; text[i] && i + 1 < sizeof plain; i++)
-		plain[i] = (signed char)text[i] > 0 ? text[i] : '?';
-	plain[i] = 0;
-	return json_string(plain);
-}
-
 static int print_json(json_t *json)
 {
 	struct err err;
@@ -80,7 +66,7 @@ static int info_json(const struct trace_info *info, uint64_t bytes)
 				    "pages", (json_int_t)info->pages, "highest_page",
 				    (json_int_t)info->highest_page, "vms", (json_int_t)info->vms,
 				    "tick_ns", (json_int_t)info->tick_ns, "provenance",
-				    text_json(info->provenance), "bytes", (json_int_t)bytes));
+				    json_words(info->provenance), "bytes", (json_int_t)bytes));
 }
 
 static int info_text(const struct trace_info *info, uint64_t bytes)

@@ -168,7 +168,7 @@ static void print(const struct runs *r, json_t *options, json_t *stats, bool jso
 	if (json) {
 		json_t *dirs = json_array();
 		for (size_t i = 0; i < r->n; i++)
-			json_array_append_new(dirs, json_string(r->dir[i]));
+			json_array_append_new(dirs, json_words(r->dir[i]));
 		json_t *all = json_pack("{s:o, s:O, s:O}", "runs", dirs, "options", options,
 					"statistics", stats);
 		json_dumpf(all, stdout, JSON_INDENT(2));

@@ -26,7 +26,7 @@ void tell(json_t *told, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
-	json_array_append_new(list(told, "report"), json_string(line));
+	json_array_append_new(list(told, "report"), json_words(line));
 }
 
 void tell_note(json_t *told, enum note kind, const char *fmt, ...)
@@ -38,8 +38,8 @@ void tell_note(json_t *told, enum note kind, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	json_array_append_new(list(told, "notes"),
-			      json_pack("{s:s, s:s}", "kind", kinds[kind], "text", text));
+	json_array_append_new(list(told, "notes"), json_pack("{s:s, s:o}", "kind", kinds[kind],
+							     "text", json_words(text)));
 }
 
 void tell_job(json_t *told, const char *name, const struct job *job)
@@ -84,13 +84,14 @@ void expect(json_t *told, const struct expectation *e)
 
 	snprintf(name, sizeof name, "%s%s%s", e->quantity, e->when ? ", " : "",
 		 e->when ? e->when : "");
-	json_t *o = json_pack(
-		"{s:s, s:s, s:s*, s:s, s:o, s:o, s:o, s:s, s:s, s:b}", "name", name, "quantity",
-		e->quantity, "when", e->when, "relation", relations[e->relation], "value",
-		number(e->value), "target", number(e->target), "tolerance", number(e->tolerance),
-		"source", e->source, "basis", e->calibrated ? "calibrated" : "predicted", "ok", ok);
+	json_t *o = json_pack("{s:o, s:o, s:s*, s:s, s:o, s:o, s:o, s:o, s:s, s:b}", "name",
+			      json_words(name), "quantity", json_words(e->quantity), "when",
+			      e->when, "relation", relations[e->relation], "value",
+			      number(e->value), "target", number(e->target), "tolerance",
+			      number(e->tolerance), "source", json_words(e->source), "basis",
+			      e->calibrated ? "calibrated" : "predicted", "ok", ok);
 	if (!ok && e->cause)
-		json_object_set_new(o, "cause", json_string(e->cause));
+		json_object_set_new(o, "cause", json_words(e->cause));
 	json_array_append_new(list(told, "expectations"), o);
 }
 
@@ -124,7 +125,7 @@ void expect_explain(json_t *told, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	if (last && !json_is_true(json_object_get(last, "ok")))
-		json_object_set_new(last, "cause", json_string(text));
+		json_object_set_new(last, "cause", json_words(text));
 }
 
 struct tally expect_tally(const json_t *told)

@@ -1,5 +1,6 @@
 #include "experiments/image_scan.h"
 
+#include "core/job.h"
 #include "experiments/savings.h"
 #include "traces/image.h"
 
@@ -133,23 +134,6 @@ static int read_again(struct scan *scan, struct err *err)
 
 /* ---- the result ---------------------------------------------------------- */
 
-/* Names are bytes, JSON is UTF-8: a name that is not loses what is not ASCII. */
-static json_t *file_json(const char *path)
-{
-	json_t *json = json_string(path);
-	char *ascii;
-
-	if (json || !(ascii = strdup(path)))
-		return json;
-	for (char *c = ascii; *c; c++) {
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	}
-	json = json_string(ascii);
-	free(ascii);
-	return json;
-}
-
 static json_t *count_json(uint64_t count)
 {
 	return json_integer((json_int_t)count);
@@ -167,7 +151,7 @@ static json_t *images_json(const struct scan *scan)
 		json_array_append_new(
 			list,
 			json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "file",
-				  file_json(scan->opts->files[i]), "format", info->format,
+				  json_words(scan->opts->files[i]), "format", info->format,
 				  "addresses", spaces[info->space], "pages", count_json(c.pages),
 				  "zero", count_json(c.zero), "distinct", count_json(c.distinct),
 				  "reclaimable", count_json(c.pages - c.distinct), "absent",
@@ -216,7 +200,7 @@ static json_t *top_json(const struct scan *scan)
 		json_array_append_new(list,
 				      json_pack("{s:s, s:o, s:o, s:s, s:s}", "hash", hash, "count",
 						count_json(top[i].count), "file",
-						file_json(scan->opts->files[image]), "address",
+						json_words(scan->opts->files[image]), "address",
 						address, "looks", content_look_name(top[i].look)));
 	}
 	free(top);

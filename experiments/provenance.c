@@ -39,8 +39,9 @@ static json_t *traces_json(const struct job *job, struct err *err)
 			json_decref(traces);
 			return NULL;
 		}
-		json_object_set_new(traces, job_title(job, &vm_section, i),
-				    json_pack("{s:s, s:s}", "file", opts->trace, "xxh3", hex));
+		json_object_set_new(
+			traces, job_title(job, &vm_section, i),
+			json_pack("{s:o, s:s}", "file", json_words(opts->trace), "xxh3", hex));
 	}
 	return traces;
 }

@@ -60,7 +60,12 @@ static int tell_key(void *arg, const char *key, const struct opt *opt, const voi
 		return 0;
 	if (opt_format(opt, options, text, sizeof text))
 		return err_input(err, "%s is longer than %d bytes", key, VALUE_MAX);
-	return json_object_set_new(t->into, key, json_string(text)) ? no_memory(err) : 0;
+	json_t *words = json_string(text);
+	if (!words)
+		return err_input(err,
+				 "%s: %s is no UTF-8 text, as a sweep's plan must be: rename it",
+				 job_where(t->job, options, opt->name), key);
+	return json_object_set_new(t->into, key, words) ? no_memory(err) : 0;
 }
 
 static json_t *titles(const struct job *job)

@@ -131,5 +131,29 @@ static void test_job(void)
 	json_decref(told);
 }
 
+/* A word that is no UTF-8 does not make an expectation go away. */
+static void test_bytes(void)
+{
+	json_t *told = json_object();
+	const struct expectation e = {
+		.quantity = "host.free",
+		.target = 5,
+		.value = 7,
+		.source = "caf\xe9",
+		.cause = "\xff",
+	};
+
+	expect(told, &e);
+	tell(told, "caf\xe9");
+	tell_note(told, NOTE_ASSUMED, "caf\xe9");
+	const json_t *o = json_array_get(json_object_get(told, "expectations"), 0);
+	CU_ASSERT_STRING_EQUAL(text_of(o, "source"), "caf?");
+	CU_ASSERT_STRING_EQUAL(text_of(o, "cause"), "?");
+	CU_ASSERT_EQUAL(expect_tally(told).failed, 1);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(told, "report")), 1);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(told, "notes")), 1);
+	json_decref(told);
+}
+
 TESTS("experiments/expect", {"near", test_near}, {"bounds", test_bounds}, {"several", test_several},
-      {"job", test_job})
+      {"job", test_job}, {"bytes", test_bytes})

@@ -200,6 +200,11 @@ static void traces(void)
 	put(trace_path, "new!");
 	CU_ASSERT_NOT_EQUAL(plan_check_traces(plan, &err), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "has changed"));
+	args.set = (const char *const[]){"vm.c.trace=caf\xe9"};
+	args.sets = 1;
+	struct plan *none;
+	CU_ASSERT_NOT_EQUAL(plan_new(&args, &none, &err), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "vm.c.trace is no UTF-8"));
 	plan_free(plan);
 	json_t *moved = json_pack("{s:{s:s}}", "traces", "begun/elsewhere.u32", "0");
 	CU_ASSERT_NOT_EQUAL(plan_check_traces(&(struct plan){.told = moved}, &err), 0);
