@@ -144,8 +144,15 @@ struct tally expect_tally(const json_t *told)
 	return t;
 }
 
+/* Four digits, or more where a count has them: 12345 and not 1.234e+04. */
+void expect_number(double x, char *buf, size_t size)
+{
+	snprintf(buf, size, fabs(x) >= 1000 && fabs(x) < 1e15 ? "%.0f" : "%.4g", x);
+}
+
 void expect_format(const json_t *e, char *buf, size_t size)
 {
+	char number[32], off[32];
 	const char *relation = json_string_value(json_object_get(e, "relation"));
 	double target = json_number_value(json_object_get(e, "target")),
 	       tolerance = json_number_value(json_object_get(e, "tolerance"));
@@ -155,26 +162,29 @@ void expect_format(const json_t *e, char *buf, size_t size)
 		sign = ">= ";
 	else if (relation && strcmp(relation, "at most") == 0)
 		sign = "<= ";
-	if (tolerance != 0)
-		snprintf(buf, size, "%s%.4g +- %.3g", sign, target, tolerance);
+	expect_number(target, number, sizeof number);
+	if (fabs(tolerance) >= 1000)
+		expect_number(tolerance, off, sizeof off);
 	else
-		snprintf(buf, size, "%s%.4g", sign, target);
+		snprintf(off, sizeof off, "%.3g", tolerance);
+	if (tolerance != 0)
+		snprintf(buf, size, "%s%s +- %s", sign, number, off);
+	else
+		snprintf(buf, size, "%s%s", sign, number);
 }
 
 static void print_miss(const json_t *e, const char *indent)
 {
 	const char *cause = json_string_value(json_object_get(e, "cause"));
 	const json_t *value = json_object_get(e, "value");
-	char target[64];
+	char target[80], measured[32] = "nothing";
 
 	expect_format(e, target, sizeof target);
-	printf("%sdoes not hold: %s: measured ", indent,
-	       json_string_value(json_object_get(e, "name")));
-	if (json_is_null(value))
-		printf("nothing");
-	else
-		printf("%.4g", json_number_value(value));
-	printf(", expected %s (%s)\n", target, json_string_value(json_object_get(e, "source")));
+	if (!json_is_null(value))
+		expect_number(json_number_value(value), measured, sizeof measured);
+	printf("%sdoes not hold: %s: measured %s, expected %s (%s)\n", indent,
+	       json_string_value(json_object_get(e, "name")), measured, target,
+	       json_string_value(json_object_get(e, "source")));
 	if (cause)
 		printf("%s  known: %s\n", indent, cause);
 }

@@ -64,6 +64,9 @@ struct tally {
 
 struct tally expect_tally(const json_t *told);
 
+/* A value as both show it: to four digits, and a larger whole number in full. */
+void expect_number(double value, char *buf, size_t size);
+
 /* "67 +- 5", ">= 0.9", as the page and the terminal show what was expected. */
 void expect_format(const json_t *expectation, char *buf, size_t size);
 

@@ -115,7 +115,7 @@ static void put_expectation(FILE *out, const json_t *e, const char *source)
 {
 	const json_t *value = json_object_get(e, "value"), *cause = json_object_get(e, "cause");
 	bool ok = json_is_true(json_object_get(e, "ok"));
-	char target[64];
+	char target[80], measured[32] = "nothing";
 
 	fputs("<tr><td>", out);
 	page_text(out, string_of(e, "name"));
@@ -132,14 +132,13 @@ static void put_expectation(FILE *out, const json_t *e, const char *source)
 	expect_format(e, target, sizeof target);
 	fputs("</td><td class=\"number\">", out);
 	page_signs(out, target);
-	if (json_is_null(value))
-		fputs("</td><td class=\"number\">nothing", out);
-	else
-		fprintf(out, "</td><td class=\"number\">%.4g", json_number_value(value));
+	if (!json_is_null(value))
+		expect_number(json_number_value(value), measured, sizeof measured);
 	fprintf(out,
-		"</td><td class=\"wide\">%s</td><td><span class=\"verdict "
+		"</td><td class=\"number\">%s</td><td class=\"wide\">%s</td><td><span "
+		"class=\"verdict "
 		"%s\">%s</span></td></tr>\n",
-		string_of(e, "basis"),
+		measured, string_of(e, "basis"),
 		ok	? "holds"
 		: cause ? "known"
 			: "misses",

@@ -81,6 +81,9 @@ static void test_bounds(void)
 	CU_ASSERT(!bound(EXPECT_AT_MOST, 2, 0, 2.01, "<= 2"));
 	CU_ASSERT(!bound(EXPECT_AT_MOST, 2, 0, (double)NAN, "<= 2"));
 	CU_ASSERT(!bound(EXPECT_NEAR, 2, 0.5, 3, "2 +- 0.5"));
+	CU_ASSERT(!bound(EXPECT_NEAR, 12345, 0, 12344, "12345"));
+	CU_ASSERT(bound(EXPECT_NEAR, 123456, 2048, 123456, "123456 +- 2048"));
+	CU_ASSERT(bound(EXPECT_NEAR, 0.00012, 1e-5, 0.00012, "0.00012 +- 1e-05"));
 }
 
 static void test_several(void)
