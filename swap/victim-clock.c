@@ -9,7 +9,7 @@
 
 struct clock_state {
 	struct victim_env env;
-	uint32_t hand;
+	uint32_t hand, scout; /* frames */
 };
 
 static int clock_open(void *state, const struct victim_env *env)
@@ -18,8 +18,10 @@ static int clock_open(void *state, const struct victim_env *env)
 	return 0;
 }
 
-#define AHEAD 8 /* frames */
+#define NEAR  16 /* frames that the scout is ahead at least, and at most */
+#define FAR   64
 #define GROUP 8 /* frames, a byte of machine.used each, that are looked at together */
+#define ONES  UINT64_C(0x0101010101010101)
 
 /*
  * Passes up to GROUP frames: those touched lose their mark, the first untouched
@@ -28,11 +30,10 @@ static int clock_open(void *state, const struct victim_env *env)
  */
 static inline mpn_t pass_group(struct clock_state *s, uint8_t *used)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101);
 	uint64_t marks;
 
 	memcpy(&marks, &used[s->hand], GROUP);
-	uint64_t untouched = ~le64toh(marks) & ones;
+	uint64_t untouched = ~le64toh(marks) & ONES;
 	if (unlikely(!untouched)) {
 		memset(&used[s->hand], 0, GROUP);
 		s->hand += GROUP;
@@ -58,21 +59,26 @@ static mpn_t pass_one(struct clock_state *s, uint8_t *used)
 }
 
 /*
- * Fetches the entry of a page that the hand will likely stop at, some picks from
- * now. (Always inline: gcc takes a function that only prefetches for one that
- * does nothing.)
+ * A scout goes ahead of the hand, from one untouched frame to the next, and fetches
+ * the entries of their pages: most of them the hand will stop at, and none of them
+ * was looked at for long. (Always inline: gcc takes a function that only prefetches
+ * for one that does nothing.)
  */
-static inline __attribute__((always_inline)) void fetch_ahead(const struct clock_state *s,
+static inline __attribute__((always_inline)) void fetch_ahead(struct clock_state *s,
 							      const struct machine *m)
 {
-	const uint32_t at = s->hand + AHEAD;
+	uint32_t at = s->scout;
 	uint64_t marks;
 
-	if (at + GROUP > m->frames)
+	if (unlikely(at - s->hand - NEAR >= FAR - NEAR))
+		at = s->hand + NEAR;
+	if (unlikely((uint64_t)at + GROUP > m->frames))
 		return;
 	memcpy(&marks, &m->used[at], GROUP);
-	marks = ~le64toh(marks) & UINT64_C(0x0101010101010101);
-	const struct frame f = m->frame[at + (marks ? (unsigned)__builtin_ctzll(marks) / 8 : 0)];
+	marks = ~le64toh(marks) & ONES;
+	at += (unsigned)__builtin_ctzll(marks | UINT64_C(1) << 56) / 8;
+	s->scout = at + 1;
+	const struct frame f = m->frame[at];
 	if (likely(frame_is_private(f)))
 		__builtin_prefetch(&s->env.pmaps->pte[f.vm][f.ppn], 1);
 }
