@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CHUNK (1u << 16) /* records a step takes at most, so that the driver gets a word in */
-#define AHEAD 16	 /* records ahead whose pmap entries are fetched */
+#define CHUNK	 (1u << 16) /* records a step takes at most, so that the driver gets a word in */
+#define RESTLESS 16	    /* references for each fault, or fewer: pages come and go */
+#define AHEAD	 16	    /* records ahead whose pmap entries are fetched */
 
 struct replay_stats {
 	uint64_t refs, writes, named_writes, skipped;
@@ -20,6 +21,7 @@ struct replay {
 	rec_t any;		/* source_any() of it */
 	const rec_t *chunk_end; /* of the part of the batch that was looked through */
 	bool chunk_timed;	/* some record in it carries a time */
+	bool restless;		/* more than one reference in RESTLESS of the last step faulted */
 	uint64_t tick_ns;
 	struct replay_stats stats;
 	uint64_t content; /* the last content id made up for a plain write, without an oracle */
@@ -168,13 +170,12 @@ static inline size_t records_until(uint64_t t, uint64_t until, uint64_t ref_ns, 
 /*
  * The hot path, over a chunk without deltas. References that hit are handled in
  * the inner loop, which ends at whatever else comes along; time is counted by
- * the run of records and not by the record. `track` and `plain` are constants
- * where this is inlined.
+ * the run of records and not by the record. `track`, `plain` and `restless` are
+ * constants where this is inlined.
  */
-static inline __attribute__((always_inline)) int loop(struct replay *r, struct vm *vm,
-						      const rec_t *end, uint64_t until,
-						      const enum frame_track track,
-						      const bool plain, struct err *err)
+static inline __attribute__((always_inline)) int
+loop(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
+     const enum frame_track track, const bool plain, const bool restless, struct err *err)
 {
 	static const pte_t bits[] = {
 		[ACCESS_READ] = PTE_ACCESSED, [ACCESS_WRITE] = PTE_ACCESSED | PTE_STORE};
@@ -186,7 +187,7 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 	const uint64_t pages = vm->pages, ref_ns = vm->host->cost.ref;
 	const ptrdiff_t ahead = r->end - end >= AHEAD ? AHEAD : 0; /* what lies behind the chunk */
 	const rec_t *rec = r->next, *counted = rec;
-	uint64_t writes = 0, refs = 0;
+	uint64_t writes = 0, refs = 0, faults = 0;
 	int rc = STEP_MORE;
 
 	for (;;) {
@@ -209,7 +210,8 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 			if (unlikely(!(e >> kind & 1)))
 				break;
 			const pte_t after = e | bits[kind];
-			if (unlikely(after != e))
+			/* Where pages come and go, whether it changes is no good guess. */
+			if (restless || unlikely(after != e))
 				pte[page] = after;
 			if (track == TRACK_USED)
 				used[pte_value(e)] = 1;
@@ -238,6 +240,7 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 				stamp[pte_value(e)] = m->now++;
 			writes += kind;
 			vm->time_ns += ref_ns;
+			faults++;
 			rec++;
 		} else {
 			vm->time_ns += ref_ns;
@@ -249,33 +252,38 @@ static inline __attribute__((always_inline)) int loop(struct replay *r, struct v
 				break;
 		}
 	}
+	refs += (uint64_t)(rec - counted);
 	r->next = rec;
-	r->stats.refs += refs + (uint64_t)(rec - counted);
+	r->stats.refs += refs;
 	r->stats.writes += writes;
+	r->restless = faults * RESTLESS > refs;
 	return rc;
 }
 
 typedef int loop_fn(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,
 		    struct err *err);
 
-#define LOOP(name, track, plain)                                                                   \
+#define LOOP(name, track, plain, restless)                                                         \
 	static int name(struct replay *r, struct vm *vm, const rec_t *end, uint64_t until,         \
 			struct err *err)                                                           \
 	{                                                                                          \
-		return loop(r, vm, end, until, track, plain, err);                                 \
+		return loop(r, vm, end, until, track, plain, restless, err);                       \
 	}
 
-LOOP(loop_nothing, TRACK_NOTHING, false)
-LOOP(loop_used, TRACK_USED, false)
-LOOP(loop_stamps, TRACK_STAMPS, false)
-LOOP(plain_nothing, TRACK_NOTHING, true)
-LOOP(plain_used, TRACK_USED, true)
-LOOP(plain_stamps, TRACK_STAMPS, true)
+LOOP(loop_nothing, TRACK_NOTHING, false, false)
+LOOP(loop_used, TRACK_USED, false, false)
+LOOP(loop_stamps, TRACK_STAMPS, false, false)
+LOOP(plain_nothing, TRACK_NOTHING, true, false)
+LOOP(plain_used, TRACK_USED, true, false)
+LOOP(plain_stamps, TRACK_STAMPS, true, false)
+LOOP(restless_nothing, TRACK_NOTHING, true, true)
+LOOP(restless_used, TRACK_USED, true, true)
+LOOP(restless_stamps, TRACK_STAMPS, true, true)
 
-static loop_fn *const loops[][2] = {
-	[TRACK_NOTHING] = {loop_nothing, plain_nothing},
-	[TRACK_USED] = {loop_used, plain_used},
-	[TRACK_STAMPS] = {loop_stamps, plain_stamps},
+static loop_fn *const loops[][3] = {
+	[TRACK_NOTHING] = {loop_nothing, plain_nothing, restless_nothing},
+	[TRACK_USED] = {loop_used, plain_used, restless_used},
+	[TRACK_STAMPS] = {loop_stamps, plain_stamps, restless_stamps},
 };
 
 /*
@@ -360,7 +368,7 @@ static int replay_step(void *state, struct vm *vm, uint64_t until, struct err *e
 						  : TRACK_NOTHING;
 	/* Reads and writes without deltas alone, and none beyond the VM's pages. */
 	const bool plain = (r->any & ~REC_PAGE_MASK) <= REC_WRITE && rec_page(r->any) < vm->pages;
-	return loops[track][plain](r, vm, r->chunk_end, until, err);
+	return loops[track][plain ? 1 + r->restless : 0](r, vm, r->chunk_end, until, err);
 }
 
 static void replay_close(void *state)
