@@ -264,8 +264,17 @@ static struct rig *new_rig(const struct rig_opts *opts)
 	}
 	rig->parts = p;
 	p->opts = *opts;
-	p->memory = p->region = p->console = p->keys = p->qmp = -1;
+	p->memory = p->disk = p->region = p->console = p->keys = p->qmp = -1;
 	return rig;
+}
+
+/* Sparse: what is not written takes no memory. */
+static int make_file(const char *name, uint32_t pages, int *fd, struct err *err)
+{
+	*fd = memfd_create(name, 0);
+	if (*fd < 0 || ftruncate(*fd, (off_t)pages << PAGE_SHIFT))
+		return err_run(err, errno, "no memory for a guest: %s", strerror(errno));
+	return 0;
 }
 
 int rig_open(const struct rig_opts *opts, struct rig **out, struct err *err)
@@ -281,11 +290,9 @@ int rig_open(const struct rig_opts *opts, struct rig **out, struct err *err)
 		p->dir[0] = '\0';
 		rc = err_run(err, errno, "no folder in /tmp: %s", strerror(errno));
 	}
-	if (rc == 0) {
-		p->memory = memfd_create("ballast-guest", 0);
-		if (p->memory < 0 || ftruncate(p->memory, (off_t)opts->pages << PAGE_SHIFT))
-			rc = err_run(err, errno, "no memory for a guest: %s", strerror(errno));
-	}
+	rc = rc ? rc : make_file("ballast-guest", opts->pages, &p->memory, err);
+	if (rc == 0 && opts->disk_pages)
+		rc = make_file("ballast-disk", opts->disk_pages, &p->disk, err);
 	rc = rc ? rc : rig_initramfs(p, err);
 	rc = rc ? rc : open_host(rig, err);
 	rc = rc ? rc : open_rings(rig, err);
@@ -324,6 +331,7 @@ void rig_close(struct rig *rig)
 	if (p->rings)
 		munmap(p->rings, RIG_REGION);
 	close_fd(&p->region);
+	close_fd(&p->disk);
 	close_fd(&p->memory);
 	close_fd(&p->console);
 	close_fd(&p->keys);

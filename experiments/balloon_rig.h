@@ -20,15 +20,18 @@
 #include <jansson.h>
 
 struct rig_opts {
-	const char *release;	    /* of the kernel, which lies in /boot */
-	const char *module;	    /* path of ballast_balloon.ko for it */
-	const char *const *modules; /* names of its own modules, put into /; NULL-ended, or NULL */
-	const char *append;	    /* more of its command line, or NULL */
-	const char *script;	    /* sh; the guest ends with it */
-	uint32_t pages;		    /* memory */
-	bool polled;		    /* ivshmem-plain: no interrupts either way */
-	bool bridge;		    /* the device, id=balloon, lies behind a bridge of its own */
-	bool virtio_balloon;	    /* QEMU's own balloon, id=virtio, is there too */
+	const char *release;	     /* of the kernel */
+	const char *image;	     /* where it lies; NULL: in /boot */
+	const char *module;	     /* path of ballast_balloon.ko for it */
+	const char *const *modules;  /* names of its own modules, put into /; NULL-ended, or NULL */
+	const char *const *programs; /* paths, put into /bin; likewise */
+	const char *append;	     /* more of its command line, or NULL */
+	const char *script;	     /* sh; the guest ends with it */
+	uint32_t pages;		     /* memory */
+	uint32_t disk_pages;	     /* of an empty disk, /dev/vda; 0: none */
+	bool polled;		     /* ivshmem-plain: no interrupts either way */
+	bool bridge;		     /* the device, id=balloon, lies behind a bridge of its own */
+	bool virtio_balloon;	     /* QEMU's own balloon, id=virtio, is there too */
 	void (*line)(void *ctx, const char *line); /* of the console; may be NULL */
 	/* QEMU tells of an event, or of a command that failed ("error"); may be NULL. */
 	void (*event)(void *ctx, const char *name, const json_t *message);

@@ -69,6 +69,15 @@ static int add_kernel_module(struct initramfs *i, const char *release, const cha
 	return rc;
 }
 
+static int add_program(struct initramfs *i, const char *path, struct err *err)
+{
+	const char *base = strrchr(path, '/');
+	char member[80];
+
+	snprintf(member, sizeof member, "bin/%.70s", base ? base + 1 : path);
+	return initramfs_file(i, member, 0755, path, err);
+}
+
 static int fill(struct initramfs *i, const struct rig_opts *o, struct err *err)
 {
 	static const char *const folders[] = {"bin", "dev", "proc", "sys", "tmp"};
@@ -86,6 +95,8 @@ static int fill(struct initramfs *i, const struct rig_opts *o, struct err *err)
 		return err_run(err, -rc, "no initramfs: %s", strerror(-rc));
 	rc = initramfs_file(i, "bin/busybox", 0755, "/bin/busybox", err);
 	rc = rc ? rc : initramfs_file(i, "ballast_balloon.ko", 0644, o->module, err);
+	for (size_t k = 0; rc == 0 && o->programs && o->programs[k]; k++)
+		rc = add_program(i, o->programs[k], err);
 	for (size_t m = 0; rc == 0 && o->modules && o->modules[m]; m++)
 		rc = add_kernel_module(i, o->release, o->modules[m], err);
 	if (rc == 0 && initramfs_end(i))
@@ -172,12 +183,19 @@ static void compose(struct line *l, const struct rig_parts *p, int qmp)
 	add(l, "-chardev");
 	add(l, "socket,id=qmp,fd=%d", qmp);
 	add_words(l, WORDS("-mon", "chardev=qmp,mode=control", "-kernel"));
-	add(l, "/boot/vmlinuz-%s", o->release);
+	if (o->image)
+		add(l, "%s", o->image);
+	else
+		add(l, "/boot/vmlinuz-%s", o->release);
 	add(l, "-initrd");
 	add(l, "%s/initrd", p->dir);
 	add(l, "-append");
 	add(l, APPEND " %s", o->append ? o->append : "");
 	add_balloons(l, p);
+	if (p->disk >= 0) {
+		add(l, "-drive");
+		add(l, "file=/proc/self/fd/%d,format=raw,if=virtio,cache=unsafe", p->disk);
+	}
 }
 
 static _Noreturn void become(char **argv, int in, int out)

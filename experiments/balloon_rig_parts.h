@@ -22,7 +22,7 @@ struct rig_parts {
 	struct rig_opts opts;
 	struct backing backing; /* ids, and a page that is left loses its place in the file */
 	char dir[48];
-	int memory, region, console, keys, qmp; /* -1: none */
+	int memory, disk, region, console, keys, qmp; /* -1: none */
 	struct ivshmem *iv;
 	void *rings; /* polled: the region, mapped */
 	struct ring_end ring;

@@ -84,7 +84,8 @@ struct bb {
 	wait_queue_head_t wait;
 	bool kicked;
 	bool doorbell;
-	bool away; /* the device may not be touched: it sleeps, or is being reset */
+	bool away;    /* the device may not be touched: it sleeps, or is being reset */
+	bool imaging; /* memory is being written out, or read in: nothing may be missing */
 
 	enum bb_talk talk;
 	u32 caps, cap, poll_ms;
@@ -106,7 +107,7 @@ struct bb {
 
 	struct balloon_view view;
 	struct bb_counters count;
-	struct notifier_block oom;
+	struct notifier_block oom, pm;
 	struct page_reporting_dev_info reporting;
 	bool oom_registered, reporting_registered;
 };
@@ -143,6 +144,14 @@ void bb_free_all(struct bb *b);
 int bb_pressure_init(struct bb *b);
 void bb_pressure_exit(struct bb *b);
 void bb_memory(struct balloon_stats *stats);
+
+/* sleep.c: when the device may not be touched, and when the balloon must be empty. */
+int bb_sleep_init(struct bb *b);
+void bb_sleep_exit(struct bb *b);
+void bb_give_back(struct bb *b); /* everything; waits for pages that are being moved */
+void bb_shutdown(struct pci_dev *pdev);
+extern const struct dev_pm_ops bb_pm_ops;
+extern const struct pci_error_handlers bb_error_handlers;
 
 /* sysfs.c */
 extern const struct attribute_group *bb_groups[];

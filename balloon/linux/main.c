@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bb.h"
 
-#include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/kthread.h>
@@ -62,7 +61,7 @@ static unsigned int turn(struct bb *b)
 
 	mutex_lock(&b->lock);
 	bb_listen(b);
-	if (b->talk != BB_TALKING && ktime_after(ktime_get(), b->hello_at))
+	if (b->talk != BB_TALKING && !b->imaging && ktime_after(ktime_get(), b->hello_at))
 		bb_hello(b);
 	if (b->talk == BB_TALKING && ktime_after(ktime_get(), b->poll_at))
 		bb_report(b);
@@ -210,10 +209,16 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		rc = PTR_ERR(b->thread);
 		goto no_thread;
 	}
+	rc = bb_sleep_init(b);
+	if (rc)
+		goto no_sleep;
 	dev_info(&pdev->dev, "balloon over %s, region of %zu KiB\n",
 		 b->doorbell ? "doorbell" : "polled rings", b->ch.size >> 10);
 	return 0;
 
+no_sleep:
+	kthread_stop(b->thread);
+	bb_give_back(b);
 no_thread:
 	bb_pressure_exit(b);
 no_pressure:
@@ -222,121 +227,17 @@ no_pressure:
 	return rc;
 }
 
-/* Everything goes back; a page that is being moved comes to the list again. */
-static void give_back(struct bb *b)
-{
-	u32 left;
-
-	do {
-		mutex_lock(&b->lock);
-		if (b->talk == BB_TALKING)
-			bb_bye(b);
-		else
-			bb_begin_anew(b);
-		left = b->size;
-		mutex_unlock(&b->lock);
-		if (left)
-			msleep(10);
-	} while (left);
-}
-
 static void remove(struct pci_dev *pdev)
 {
 	struct bb *b = pci_get_drvdata(pdev);
 
+	bb_sleep_exit(b);
 	kthread_stop(b->thread);
 	bb_pressure_exit(b);
-	give_back(b);
+	bb_give_back(b);
 	drop_doorbell(b);
 	free_bb(b);
 }
-
-static void set_away(struct bb *b, bool away)
-{
-	mutex_lock(&b->lock);
-	b->away = away;
-	mutex_unlock(&b->lock);
-}
-
-/* From here until be_back() nobody touches the device. */
-static int go_away(struct bb *b)
-{
-	int rc = kthread_park(b->thread);
-
-	if (rc == 0)
-		set_away(b, true);
-	return rc;
-}
-
-static void be_back(struct bb *b)
-{
-	set_away(b, false);
-	bb_kick(b);
-	kthread_unpark(b->thread);
-}
-
-/* Sleep keeps the balloon; an image of memory shall not hold pages that are not there. */
-static int __maybe_unused suspend(struct device *dev)
-{
-	return go_away(dev_get_drvdata(dev));
-}
-
-static int __maybe_unused freeze(struct device *dev)
-{
-	struct bb *b = dev_get_drvdata(dev);
-	int rc = kthread_park(b->thread);
-
-	if (rc)
-		return rc;
-	give_back(b);
-	set_away(b, true);
-	return 0;
-}
-
-static int __maybe_unused resume(struct device *dev)
-{
-	be_back(dev_get_drvdata(dev));
-	return 0;
-}
-
-/* What boots next, or is started by kexec, knows nothing of a balloon. */
-static void shutdown(struct pci_dev *pdev)
-{
-	struct bb *b = pci_get_drvdata(pdev);
-
-	if (kthread_park(b->thread) == 0)
-		give_back(b);
-}
-
-static const struct dev_pm_ops pm_ops = {
-#ifdef CONFIG_PM_SLEEP
-	.suspend = suspend,
-	.resume = resume,
-	.freeze = freeze,
-	.thaw = resume,
-	.poweroff = suspend,
-	.restore = resume,
-#endif
-};
-
-/* The rings are memory, which a reset leaves alone; where they lie is put back by the kernel. */
-static void reset_prepare(struct pci_dev *pdev)
-{
-	struct bb *b = pci_get_drvdata(pdev);
-
-	if (go_away(b))
-		dev_warn(&pdev->dev, "reset while the balloon talks\n");
-}
-
-static void reset_done(struct pci_dev *pdev)
-{
-	be_back(pci_get_drvdata(pdev));
-}
-
-static const struct pci_error_handlers error_handlers = {
-	.reset_prepare = reset_prepare,
-	.reset_done = reset_done,
-};
 
 static const struct pci_device_id ids[] = {
 	{PCI_DEVICE(IVSHMEM_VENDOR, IVSHMEM_DEVICE)},
@@ -349,10 +250,10 @@ static struct pci_driver bb_driver = {
 	.id_table = ids,
 	.probe = probe,
 	.remove = remove,
-	.shutdown = shutdown,
-	.err_handler = &error_handlers,
+	.shutdown = bb_shutdown,
+	.err_handler = &bb_error_handlers,
 	.dev_groups = bb_groups,
-	.driver.pm = &pm_ops,
+	.driver.pm = &bb_pm_ops,
 };
 
 module_pci_driver(bb_driver);

@@ -88,11 +88,9 @@ static bool answered(struct bb *b, const struct balloon_ack *ack)
 	return true;
 }
 
-/* The host knows nothing of what we hold: all of it is the guest's again. */
-void bb_begin_anew(struct bb *b)
+/* All that we hold is the guest's again. */
+static void drop_all(struct bb *b)
 {
-	if (b->size || b->pending)
-		b->count.resets++;
 	while (b->pending) {
 		struct bb_batch *batch = b->window[b->oldest];
 		if (!batch->mine)
@@ -104,6 +102,14 @@ void bb_begin_anew(struct bb *b)
 	b->ch.welcomed = false;
 	b->target = 0;
 	b->hello_at = ktime_get();
+}
+
+/* The host knows nothing of what we hold. */
+void bb_begin_anew(struct bb *b)
+{
+	if (b->size || b->pending)
+		b->count.resets++;
+	drop_all(b);
 }
 
 static void welcomed(struct bb *b, const struct balloon_welcome *m)
@@ -212,7 +218,7 @@ void bb_bye(struct bb *b)
 	if (b->talk == BB_TALKING)
 		bb_channel_send(&b->ch, &m, BALLOON_MSG_BYE, sizeof(m));
 	bb_channel_ring(&b->ch);
-	bb_begin_anew(b);
+	drop_all(b);
 }
 
 bool bb_await(struct bb *b, const struct bb_batch *batch, unsigned int ms)

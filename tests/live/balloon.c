@@ -3,8 +3,8 @@
  * an ivshmem device with its doorbell. What it does: inflated to half of the
  * guest's memory, deflated, unloaded and loaded again, compacted, out of memory,
  * and asked for more than the guest has. What it survives, with its balloon or
- * giving it back: sleep, an image of memory, a reset of its bus, unbinding,
- * removal and unplugging, unloading halfway, a reboot. Nothing is killed, nothing
+ * giving it back: sleep, hibernation, a reset of its bus, unbinding, removal and
+ * unplugging, unloading halfway, a reboot. Nothing is killed, nothing
  * complains in its log, no page in the balloon is touched, and all memory is back
  * at the end. How long 128 MB take is printed.
  */
@@ -28,7 +28,9 @@
 static const char common[] =
 	"at() { echo \"AT $1 $(free_kb) $(get size) $(get refusals) $(get oom_deflations) "
 	"$(get migrations) $(get resets)\"; }\n"
-	"log() { dmesg | grep -iE 'BUG:|WARNING:|Call Trace|oops|killed|oom-kill|ballast.*error' |"
+	"log() { [ ! -e /proc/lockdep_stats ] || grep -q 'debug_locks: *1' /proc/lockdep_stats ||"
+	" echo LOG lockdep has given up\n"
+	"dmesg | grep -iE 'BUG:|WARNING:|Call Trace|oops|killed|oom-kill|ballast.*error' |"
 	" sed 's/^/LOG /'; }\n"
 	"half() { till size != 32768; at $1; }\n";
 
@@ -67,6 +69,28 @@ static const char survives[] =
 	"insmod /ballast_balloon.ko; half before\n"
 	"log; reboot -f\n";
 
+/*
+ * Twice: to the disk, and out of it by a kernel that has its own balloon then.
+ * First an image is refused for want of a disk.
+ */
+static const char hibernates[] =
+	"at start\n"
+	"read boot </dev/console\n"
+	"for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci "
+	"virtio_blk; do [ ! -e /$m.ko ] || insmod /$m.ko; done\n"
+	"insmod /ballast_balloon.ko\n"
+	"at loaded; half $boot\n"
+	"if [ $boot != first ]; then cat /sys/block/vda/dev >/sys/power/resume; at lost; log\n"
+	"poweroff -f; fi\n"
+	"truncate -s 24M /pages; verify /pages 600 2 1 >/said & verifier=$!\n"
+	"echo reboot >/sys/power/disk; echo 0 >/sys/power/image_size\n"
+	"echo disk >/sys/power/state 2>/dev/null && at imaged; half refused\n"
+	"mkswap /dev/vda >/dev/null; swapon /dev/vda\n"
+	"echo disk >/sys/power/state; half woken\n"
+	"echo disk >/sys/power/state; half again_woken\n"
+	"kill $verifier; wait $verifier && grep -q 'bad 0' /said || echo LOG pages are wrong\n"
+	"cat /said; rm /pages; rmmod ballast_balloon; at end; log\n";
+
 struct place { /* what the guest said when it was there */
 	char name[16];
 	unsigned long free_kb, size, refusals, oom, migrations, resets;
@@ -89,12 +113,14 @@ static void want(struct scene *s, uint32_t pages)
 	rig_want(s->rig, pages);
 }
 
+static const char *const boot_names[] = {"first", "second", "third", "fourth"};
+
 /* What the host does when the guest says where it is. */
 static void arrived(struct scene *s, struct place *p)
 {
 	p->touched = rig_touched(s->rig);
 	if (!strcmp(p->name, "start"))
-		rig_say(s->rig, s->boots++ ? "second" : "first");
+		rig_say(s->rig, boot_names[s->boots++ % ARRAY_LEN(boot_names)]);
 	else if (!strcmp(p->name, "loaded") || !strcmp(p->name, "again"))
 		want(s, HALF);
 	else if (!strcmp(p->name, "deflate"))
@@ -151,39 +177,29 @@ static unsigned rounds(void)
 	return given ? (unsigned)strtoul(given, NULL, 10) : ROUNDS;
 }
 
-static void play(struct scene *s, const char *script)
+/* The distribution's kernel, or BALLOON_KERNEL, the folder that one was built in. */
+static void find_kernel(struct rig_opts *opts)
 {
-	static char release[65], module[200];
-	char text[4000], command[300];
+	static char release[65], image[300];
+	const char *own = getenv("BALLOON_KERNEL");
 	struct err err;
-	const struct rig_opts opts = {.release = release,
-				      .module = module,
-				      .append = "init_on_alloc=0",
-				      .script = text,
-				      .pages = MEMORY,
-				      .bridge = true,
-				      .line = heard,
-				      .event = event,
-				      .ctx = s};
 
-	signal(SIGPIPE, SIG_IGN);
 	if (system("command -v qemu-system-x86_64 >/dev/null"))
 		SKIP("no qemu-system-x86_64: apt-get install qemu-system-x86");
-	if (rig_kernel(release, &err))
+	if (!own && rig_kernel(release, &err))
 		SKIP(err.msg);
-	char dir[] = "/tmp/ballast-module-XXXXXX";
-	if (!mkdtemp(dir))
-		abort();
-	snprintf(module, sizeof module, "%s/ballast_balloon.ko", dir);
-	snprintf(command, sizeof command, "balloon/linux/module.sh build %s %s", release, dir);
-	snprintf(text, sizeof text, "rounds=%u\n%s%s", rounds(), common, script);
-	if (system(command))
-		abort();
-	if (rig_open(&opts, &s->rig, &err)) {
-		printf("  %s\n", err.msg);
-		abort();
-	}
+	opts->release = own ? "own" : release;
+	if (!own)
+		return;
+	snprintf(image, sizeof image, "%s/arch/x86/boot/bzImage", own);
+	opts->image = image;
+	setenv("KDIR", own, 1); /* for balloon/linux/Makefile */
+}
+
+static void serve(struct scene *s)
+{
 	const uint64_t start_ns = os_mono_ns();
+
 	while (rig_turn(s->rig, 100)) {
 		if (s->asked_ns && rig_has(s->rig) == s->wanted) {
 			printf("  to %u MB: %.1f ms\n", s->wanted / MB,
@@ -192,9 +208,51 @@ static void play(struct scene *s, const char *script)
 		}
 		if (os_mono_ns() - start_ns > LIMIT_S * UINT64_C(1000000000)) {
 			printf("  no end within %d s\n", LIMIT_S);
-			break;
+			return;
 		}
 	}
+}
+
+static void play(struct scene *s, const char *script, bool disk)
+{
+	static const char *const modules[] = {"virtio_ring",
+					      "virtio",
+					      "virtio_pci_legacy_dev",
+					      "virtio_pci_modern_dev",
+					      "virtio_pci",
+					      "virtio_blk",
+					      NULL};
+	char text[4000], command[300], module[200], verify[200];
+	const char *const programs[] = {verify, NULL};
+	struct rig_opts opts = {.module = module,
+				.programs = programs,
+				.append = "init_on_alloc=0 hibernate=nocompress",
+				.script = text,
+				.pages = MEMORY,
+				.disk_pages = disk ? MEMORY : 0,
+				.bridge = true,
+				.line = heard,
+				.event = event,
+				.ctx = s};
+	struct err err;
+
+	signal(SIGPIPE, SIG_IGN);
+	find_kernel(&opts);
+	opts.modules = disk && !opts.image ? modules : NULL;
+	char dir[] = "/tmp/ballast-module-XXXXXX";
+	if (!mkdtemp(dir))
+		abort();
+	snprintf(module, sizeof module, "%s/ballast_balloon.ko", dir);
+	snprintf(verify, sizeof verify, "%s/guest/static/verify", getenv("BUILD") ?: "build");
+	snprintf(command, sizeof command, "balloon/linux/module.sh build %s %s", opts.release, dir);
+	snprintf(text, sizeof text, "rounds=%u\n%s%s", rounds(), common, script);
+	if (system(command))
+		abort();
+	if (rig_open(&opts, &s->rig, &err)) {
+		printf("  %s\n", err.msg);
+		abort();
+	}
+	serve(s);
 	snprintf(command, sizeof command, "rm -r %s", dir);
 	CU_ASSERT_EQUAL(system(command), 0);
 }
@@ -233,7 +291,7 @@ static void test_works(void)
 {
 	static struct scene s;
 
-	play(&s, works);
+	play(&s, works, false);
 	const struct place *start = place(&s, "start"), *half = place(&s, "half"),
 			   *empty = place(&s, "empty"), *pressed = place(&s, "pressed"),
 			   *full = place(&s, "full"), *end = place(&s, "end");
@@ -263,7 +321,7 @@ static void test_survives(void)
 					   "alone",   "halfway", "rebooted"};
 	static struct scene s;
 
-	play(&s, survives);
+	play(&s, survives, false);
 	const struct place *start = place(&s, "start");
 	for (size_t i = 0; i < ARRAY_LEN(inflated); i++)
 		CU_ASSERT_EQUAL(place(&s, inflated[i])->size, HALF);
@@ -276,4 +334,22 @@ static void test_survives(void)
 	check_end(&s);
 }
 
-TESTS("live/balloon", {"in a Linux guest", test_works}, {"survives", test_survives})
+static void test_hibernates(void)
+{
+	static const char *const inflated[] = {"first", "refused", "second",
+					       "woken", "third",   "again_woken"};
+	static struct scene s;
+
+	play(&s, hibernates, true);
+	const struct place *start = place(&s, "start"), *end = place(&s, "end");
+	for (size_t i = 0; i < ARRAY_LEN(inflated); i++)
+		CU_ASSERT_EQUAL(place(&s, inflated[i])->size, HALF);
+	for (size_t i = 0; i < s.places; i++)
+		CU_ASSERT_TRUE(strcmp(s.at[i].name, "lost") != 0);
+	CU_ASSERT_TRUE(end->free_kb + 8192 > start->free_kb);
+	CU_ASSERT_EQUAL(s.boots, 3);
+	check_end(&s);
+}
+
+TESTS("live/balloon", {"in a Linux guest", test_works}, {"survives", test_survives},
+      {"hibernates", test_hibernates})
