@@ -44,7 +44,7 @@ GUESTS  := $(patsubst live/guest/%.c,$B/guest/%,$(wildcard live/guest/*.c))
 INSIDE  := $(GUESTS:$B/guest/%=$B/guest/static/%)
 MODEL   := $(patsubst tests/model/%.c,$B/tests/model/%,$(wildcard tests/model/*.c))
 
-.PHONY: all build reproduce check check-san check-slurm check-kills check-live soak-live lint format fuzz bench install uninstall deb check-deb clean help
+.PHONY: all build reproduce check check-san check-slurm check-kills check-live check-lockdep soak-live lint format fuzz bench install uninstall deb check-deb clean help
 all: build
 build: $B/ballast $B/ballast-agent.so $B/ballast-heap.so $B/ballast-record.so $(GUESTS) $(INSIDE)
 
@@ -88,6 +88,11 @@ soak-live: | deps-build-test-live
 	@BUILD=$B LIVE_SECONDS=$(SOAK_SECONDS) tests/live/linux.sh
 	@BUILD=$B LIVE_SECONDS=$(SOAK_SECONDS) tests/live/crash.sh
 SOAK_SECONDS ?= 300
+
+## make check-lockdep  the balloon module under lockdep and KASAN; KERNEL_SOURCE=FOLDER: a Linux
+check-lockdep: | deps-build-test-live
+	@$(MAKE) --no-print-directory -j$(JOBS) build live-tests
+	@BUILD=$B KERNEL_SOURCE='$(KERNEL_SOURCE)' tests/kernel/lockdep.sh
 
 ## make fuzz         every parser under libFuzzer, FUZZ_SECONDS=30 each, FUZZ_SEED=1 (0: any)
 FUZZ_SECONDS ?= 30
@@ -225,8 +230,16 @@ $B/libballast.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call say,AR )ar rcs $@ $^
 
+# The guest's module in a test: its own code, in a kernel that the test plays (tests/kernel).
+MODULE := $(patsubst %,$B/obj/kernel/%.o,channel talk pages)
+$(MODULE): $B/obj/kernel/%.o: balloon/linux/%.c $B/flags
+	@mkdir -p $(@D)
+	$(call say,CC )$(CC) $(CPPFLAGS) -Itests/kernel -Iballoon $(CFLAGS) -Wno-shadow -MMD -MP -c $< -o $@
+$B/tests/model/balloon-linux: $(MODULE)
+$B/tests/model/balloon-linux: private CPPFLAGS += -Itests/kernel -Iballoon
+
 $B/tests/%: tests/%.c tests/test.h $B/libballast.a
 	@mkdir -p $(@D)
-	$(call say,CC )$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $< $B/libballast.a $(LDLIBS) -lcunit -o $@
+	$(call say,CC )$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $< $(filter %.o,$^) $B/libballast.a $(LDLIBS) -lcunit -o $@
 
--include $(LIB_OBJ:.o=.d) $B/obj/experiments/main.d $(UNIT:=.d) $(MODEL:=.d) $(LIVE:=.d)
+-include $(LIB_OBJ:.o=.d) $(MODULE:.o=.d) $B/obj/experiments/main.d $(UNIT:=.d) $(MODEL:=.d) $(LIVE:=.d)

@@ -49,8 +49,11 @@ int bb_channel_init(struct bb_channel *ch, void *region, size_t size, void __iom
 void bb_channel_begin(struct bb_channel *ch);
 /* 0 or -EAGAIN: no room, or the host has not looked yet. */
 int bb_channel_send(struct bb_channel *ch, void *msg, u16 type, size_t size);
+bool bb_channel_room(const struct bb_channel *ch, size_t size); /* for a message */
 /* 1 and a message; 0: none; -ECONNRESET: the host began anew, -EPROTO: it makes no sense. */
 int bb_channel_recv(struct bb_channel *ch, const struct balloon_msg **msg);
+/* Whether there is something to receive, if only another beginning. */
+bool bb_channel_ready(const struct bb_channel *ch);
 void bb_channel_ring(const struct bb_channel *ch);
 /* Before and after sleep: whether the host is to ring. */
 void bb_channel_waits(struct bb_channel *ch, bool waits);
@@ -90,6 +93,7 @@ struct bb {
 	enum bb_talk talk;
 	u32 caps, cap, poll_ms;
 	u32 target, host_rate, reason;
+	unsigned int pause_ms; /* the next, while the host lets us wait */
 	ktime_t hello_at, poll_at;
 	ktime_t begun_at; /* the number that the host is to answer was written */
 
@@ -118,7 +122,7 @@ extern bool bb_deflate_on_oom, bb_report_free;
 void bb_kick(struct bb *b);
 
 /* talk.c: everything that is said. All under the lock. */
-void bb_listen(struct bb *b);
+bool bb_listen(struct bb *b); /* whether anything was heard */
 void bb_hello(struct bb *b);
 void bb_report(struct bb *b);
 void bb_bye(struct bb *b);

@@ -75,15 +75,21 @@ static void copy_out(struct bb_channel *ch, void *to, u32 n)
 	memcpy(to + first, ch->in_bytes, n - first);
 }
 
-int bb_channel_send(struct bb_channel *ch, void *msg, u16 type, size_t size)
+bool bb_channel_room(const struct bb_channel *ch, size_t size)
 {
-	struct balloon_msg *head = msg;
 	u32 used;
 
 	if (get(&ch->region->host_epoch) != ch->epoch)
-		return -EAGAIN;
+		return false;
 	used = ch->head - get(&ch->out->tail);
-	if (used > ch->out_size || size > ch->out_size - used)
+	return used <= ch->out_size && size <= ch->out_size - used;
+}
+
+int bb_channel_send(struct bb_channel *ch, void *msg, u16 type, size_t size)
+{
+	struct balloon_msg *head = msg;
+
+	if (!bb_channel_room(ch, size))
 		return -EAGAIN;
 	if (type == BALLOON_MSG_HELLO)
 		ch->seq_out = 0;
@@ -188,6 +194,13 @@ int bb_channel_recv(struct bb_channel *ch, const struct balloon_msg **msg)
 		return 1;
 	}
 	return 0;
+}
+
+bool bb_channel_ready(const struct bb_channel *ch)
+{
+	bool known = get(&ch->region->host_epoch) == ch->epoch;
+
+	return known != ch->up || (known && get(&ch->in->head) != ch->tail);
 }
 
 void bb_channel_ring(const struct bb_channel *ch)

@@ -9,9 +9,9 @@
 
 #define IVSHMEM_VENDOR 0x1af4
 #define IVSHMEM_DEVICE 0x1110
-#define BUSY_MS	       1    /* between looks while something is going on */
-#define WAIT_MS	       1000 /* at most, else */
-#define GLANCE_MS      100  /* at most, where nobody rings */
+#define BUSY_MS	       1u    /* between looks while something is going on */
+#define WAIT_MS	       1000u /* at most, else */
+#define GLANCE_MS      100u  /* at most, where nobody rings */
 
 unsigned int bb_rate_start = 262144;
 module_param_named(rate_start, bb_rate_start, uint, 0644);
@@ -53,14 +53,32 @@ static irqreturn_t rung(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
+/* How long there is nothing to do, ms. A host that lets us wait is looked at ever less often. */
+static unsigned int pause_of(struct bb *b)
+{
+	const unsigned int most = b->doorbell ? WAIT_MS : GLANCE_MS;
+	unsigned int ms = b->pause_ms;
+
+	if (b->talk != BB_TALKING || b->pending || b->size > b->target) {
+		b->pause_ms = min(2 * ms, b->talk == BB_TALKING ? most : WAIT_MS);
+		return ms;
+	}
+	b->pause_ms = BUSY_MS;
+	if (b->size < b->target && ktime_after(ktime_get(), b->hold_until))
+		return BUSY_MS;
+	return min(b->poll_ms, most);
+}
+
 /* One turn: listens, says what is due, works. Returns how long there is nothing to do, ms. */
 static unsigned int turn(struct bb *b)
 {
-	unsigned int want;
-	u32 pending;
+	unsigned int want, ms = 0;
 
 	mutex_lock(&b->lock);
-	bb_listen(b);
+	if (READ_ONCE(b->kicked))
+		b->pause_ms = BUSY_MS;
+	if (bb_listen(b))
+		b->pause_ms = BUSY_MS;
 	if (b->talk != BB_TALKING && !b->imaging && ktime_after(ktime_get(), b->hello_at))
 		bb_hello(b);
 	if (b->talk == BB_TALKING && ktime_after(ktime_get(), b->poll_at))
@@ -68,6 +86,7 @@ static unsigned int turn(struct bb *b)
 	while (b->talk == BB_TALKING && b->size > b->target) {
 		if (!bb_deflate(b, b->size - b->target))
 			break;
+		b->pause_ms = BUSY_MS;
 	}
 	bb_channel_ring(&b->ch);
 	want = bb_slot(b) ? bb_allowance(b) : 0;
@@ -76,14 +95,24 @@ static unsigned int turn(struct bb *b)
 		want = 0;
 	mutex_lock(&b->lock);
 	bb_channel_ring(&b->ch);
-	pending = b->pending;
-	mutex_unlock(&b->lock);
 	if (want)
-		return 0;
-	return pending || b->talk != BB_TALKING || b->size > b->target ||
-			       (b->size < b->target && ktime_after(ktime_get(), b->hold_until))
-		       ? BUSY_MS
-		       : min_t(unsigned int, b->poll_ms, b->doorbell ? WAIT_MS : GLANCE_MS);
+		b->pause_ms = BUSY_MS;
+	else
+		ms = pause_of(b);
+	mutex_unlock(&b->lock);
+	return ms;
+}
+
+/* The host is to ring from here on. What came before that is not rung for. */
+static bool may_sleep(struct bb *b)
+{
+	bool ready;
+
+	mutex_lock(&b->lock);
+	bb_channel_waits(&b->ch, true);
+	ready = bb_channel_ready(&b->ch);
+	mutex_unlock(&b->lock);
+	return !ready;
 }
 
 static bool woken(struct bb *b)
@@ -105,8 +134,8 @@ static int run(void *data)
 			cond_resched();
 			continue;
 		}
-		bb_channel_waits(&b->ch, true);
-		wait_event_interruptible_timeout(b->wait, woken(b), msecs_to_jiffies(ms));
+		if (may_sleep(b))
+			wait_event_interruptible_timeout(b->wait, woken(b), msecs_to_jiffies(ms));
 		bb_channel_waits(&b->ch, false);
 	}
 	return 0;
@@ -156,6 +185,7 @@ static struct bb *new_bb(struct pci_dev *pdev)
 	}
 	b->pdev = pdev;
 	b->poll_ms = WAIT_MS;
+	b->pause_ms = BUSY_MS;
 	b->rate = bb_rate_start;
 	b->backoff_ms = bb_backoff_ms;
 	mutex_init(&b->lock);

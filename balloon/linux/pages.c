@@ -121,7 +121,13 @@ unsigned int bb_inflate(struct bb *b, unsigned int want)
 	return 0;
 }
 
-/* Up to a message full goes back. Returns how many pages were asked for. */
+/*
+ * Up to a message full goes back. Returns how many pages were asked for. There is
+ * no way back into the balloon for a page that came out: somebody who saw it in
+ * there may hold its lock. So there has to be room for the message first. A host
+ * that begins anew just then, so that it cannot be sent after all, wants none of
+ * them: they are the guest's at once.
+ */
 unsigned int bb_deflate(struct bb *b, unsigned int want)
 {
 	struct bb_batch *batch = bb_slot(b);
@@ -129,17 +135,16 @@ unsigned int bb_deflate(struct bb *b, unsigned int want)
 	unsigned int n = 0;
 	LIST_HEAD(pages);
 
-	if (!batch)
+	if (!batch || !bb_channel_room(&b->ch, BALLOON_MSG_MAX))
 		return 0;
 	want = min3(want, b->size, (u32)BALLOON_BATCH_MAX);
 	balloon_page_list_dequeue(&b->list, &pages, want); /* fewer: the others are being moved */
 	list_for_each_entry(page, &pages, lru) batch->page[n++] = page;
-	if (n && bb_send(b, batch, BALLOON_MSG_DEFLATE, n)) {
-		balloon_page_list_enqueue(&b->list, &pages);
-		return 0;
-	}
 	b->size -= n;
-	return n;
+	if (n == 0 || bb_send(b, batch, BALLOON_MSG_DEFLATE, n) == 0)
+		return n;
+	release_pages(batch->page, n);
+	return 0;
 }
 
 /*

@@ -163,16 +163,20 @@ static void handle(struct bb *b, const struct balloon_msg *msg)
 	}
 }
 
-void bb_listen(struct bb *b)
+bool bb_listen(struct bb *b)
 {
 	const struct balloon_msg *msg;
+	bool heard = false;
 	int rc;
 
 	WRITE_ONCE(b->kicked, false);
-	while ((rc = bb_channel_recv(&b->ch, &msg)) > 0)
+	while ((rc = bb_channel_recv(&b->ch, &msg)) > 0) {
 		handle(b, msg);
+		heard = true;
+	}
 	if (rc < 0)
 		bb_begin_anew(b);
+	return heard || rc < 0;
 }
 
 void bb_hello(struct bb *b)
