@@ -519,7 +519,8 @@ const struct reclaimer swap_reclaimer = {
 static int victim_start(struct swap *s, const struct pmap_part *pmaps, struct err *err)
 {
 	const struct victim *v = (const struct victim *)s->opts.victim;
-	struct victim_env env = {.host = s->host, .pmaps = pmaps, .opts = &s->opts};
+	struct victim_env env = {
+		.host = s->host, .pmaps = pmaps, .opts = &s->opts, .copy = s->copy};
 
 	rng_init(&env.rng, (uint64_t)s->host->opts.seed, "swap victim", 0);
 	s->victim = v;

@@ -189,6 +189,7 @@ static inline __attribute__((always_inline)) void fetch_ahead(const struct lru_s
 	if (s->head + 2 * AHEAD >= s->n)
 		return;
 	__builtin_prefetch(&frame[s->queue[s->head + 2 * AHEAD]], 1);
+	__builtin_prefetch(&s->env.copy[s->queue[s->head + 2 * AHEAD]], 1);
 	const struct frame f = frame[s->queue[s->head + AHEAD]];
 	if (likely(frame_is_private(f)))
 		__builtin_prefetch(&s->env.pmaps->pte[f.vm][f.ppn], 1);

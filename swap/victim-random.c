@@ -38,6 +38,7 @@ static inline __attribute__((always_inline)) uint32_t draw(struct random_state *
 	__builtin_prefetch(&m->frame[*place]);
 	if (victim_frame(&s->env, soon)) {
 		__builtin_prefetch(victim_entry(&s->env, soon), 1);
+		__builtin_prefetch(&s->env.copy[soon.n], 1);
 		if (m->ids)
 			__builtin_prefetch(&m->ids[soon.n]);
 	}

@@ -24,6 +24,7 @@ struct victim_env {
 	struct host *host;
 	const struct pmap_part *pmaps;
 	const struct swap_opts *opts;
+	const uint32_t *copy;  /* [frames] swap's: eviction reads it, so fetch a victim's early */
 	const struct vm *only; /* pick among this VM's frames alone; NULL: any VM's */
 	struct rng rng;	       /* a stream of its own */
 };

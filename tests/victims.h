@@ -26,6 +26,7 @@ struct rig {
 	struct machine *m;
 	const struct victim *victim;
 	void *state;
+	uint32_t *copy; /* of nothing, as swap has it */
 	struct victim_env env;
 	struct rng rng;
 	struct vm *vm[RIG_VMS];
@@ -74,17 +75,19 @@ static inline void rig_open(struct rig *r, const struct victim *victim, mpn_t (*
 	*r = (struct rig){.victim = victim, .twin = twin};
 	test_host_new(&r->t, (struct test_shape){.frames = shape.frames, .no_swap = true});
 	r->m = r->t.m;
+	r->copy = calloc(shape.frames, sizeof *r->copy);
 	for (size_t i = 0; i < RIG_VMS; i++)
 		r->vm[i] = test_vm(&r->t, names[i], shape.pages);
 	r->env = (struct victim_env){.host = r->t.host,
 				     .pmaps = r->t.pmaps,
 				     .opts = &r->t.swap_opts,
+				     .copy = r->copy,
 				     .only = shape.only ? r->vm[1] : NULL};
 	r->t.swap_opts.wsclock_tau = (uint64_t)50 << 20;
 	rng_init(&r->env.rng, seed, "victim", 0);
 	rng_init(&r->rng, seed, "rig", 0);
 	r->state = calloc(1, victim->state_size ? victim->state_size : 1);
-	if (!r->state || machine_track(r->m, victim->track) ||
+	if (!r->state || !r->copy || machine_track(r->m, victim->track) ||
 	    (victim->open && victim->open(r->state, &r->env)))
 		abort();
 	r->m->watch = (struct frame_watch){rig_mapped, rig_unmapped, r};
@@ -97,6 +100,7 @@ static inline void rig_close(struct rig *r)
 	if (r->victim->close)
 		r->victim->close(r->state);
 	free(r->state);
+	free(r->copy);
 	test_host_free(&r->t);
 }
 
