@@ -361,3 +361,23 @@ const char *job_where(const struct job *job, const void *options, const char *ke
 	}
 	return "default";
 }
+
+int job_read(const struct opt_section *const *sections, const char *path, const char *const *set,
+	     size_t sets, struct job **job, struct err *err)
+{
+	int rc = job_new(sections, job);
+
+	if (rc) {
+		*job = NULL;
+		return err_run(err, -rc, "no memory for a job");
+	}
+	if (path)
+		rc = job_load(*job, path, err);
+	for (size_t i = 0; rc == 0 && i < sets; i++)
+		rc = job_set(*job, set[i], err);
+	if (rc) {
+		job_free(*job);
+		*job = NULL;
+	}
+	return rc;
+}

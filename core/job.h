@@ -40,7 +40,11 @@ void job_free(struct job *job);
  */
 MUST_CHECK int job_load(struct job *job, const char *path, struct err *err);
 
-/* The same from memory; name stands for the file in messages. */
+/* A new job from a file (NULL: none), then assignments as after -s. *job is NULL on failure. */
+MUST_CHECK int job_read(const struct opt_section *const *sections, const char *path,
+			const char *const *set, size_t sets, struct job **job, struct err *err);
+
+/* The same as job_load() from memory; name stands for the file in messages. */
 MUST_CHECK int job_parse(struct job *job, const char *text, const char *name, struct err *err);
 
 /*

@@ -157,8 +157,7 @@ int cmd_bench(int argc, char **argv)
 			rc = run_one(b, &cmd, all, &err);
 	}
 	if (rc == 0 && cmd.json) {
-		json_dumpf(cmd.name ? json_object_get(all, cmd.name) : all, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref(cmd.name ? json_object_get(all, cmd.name) : all));
 	}
 	json_decref(all);
 	return rc ? cmd_fail(&err) : 0;

@@ -293,8 +293,7 @@ static void show(const struct opened *o, const struct compare_args *a)
 	}
 	json_t *all = json_pack("{s:s, s:o}", "baseline", o->arm[0].name, "metrics", metrics);
 	if (a->json) {
-		json_dumpf(all, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref(all));
 	}
 	json_decref(all);
 }

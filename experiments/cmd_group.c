@@ -11,6 +11,26 @@ struct group_args {
 	int chosen; /* index in argv, 0 if there is none */
 };
 
+static bool has_verbs(const struct cmd_group *group)
+{
+	return group != &cmd_program;
+}
+
+static const char *kind(const struct cmd_group *group)
+{
+	return has_verbs(group) ? "verb" : "command";
+}
+
+const char *cmd_group_heading(const struct cmd_group *group)
+{
+	return has_verbs(group) ? "Verbs" : "Commands";
+}
+
+const char *cmd_group_args(const struct cmd_group *group)
+{
+	return has_verbs(group) ? "VERB [ARGUMENT...]" : "COMMAND [ARGUMENT...]";
+}
+
 static error_t parse_group(int key, char *arg, struct argp_state *state)
 {
 	struct group_args *args = state->input;
@@ -22,7 +42,7 @@ static error_t parse_group(int key, char *arg, struct argp_state *state)
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		return cmd_usage(state, "which %s?", args->group->kind);
+		return cmd_usage(state, "which %s?", kind(args->group));
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -40,7 +60,7 @@ static char *list_cmds(int key, const char *text, void *input)
 	FILE *out = open_memstream(&list, &size);
 	if (!out)
 		return (char *)text;
-	fprintf(out, "%s:\n", group->heading);
+	fprintf(out, "%s:\n", cmd_group_heading(group));
 	for (const struct cmd *cmd = group->cmds; cmd->name; cmd++)
 		fprintf(out, "  %-10s %s\n", cmd->name, cmd->help);
 	fprintf(out, "\n%s", group->more);
@@ -61,10 +81,10 @@ static int unknown(const struct cmd_group *group, const char *name)
 		names[n++] = cmd->name;
 	near = nearest_name(name, names, n);
 	if (near)
-		err_input(&err, "there is no %s '%.40s'; did you mean '%s'?", group->kind, name,
+		err_input(&err, "there is no %s '%.40s'; did you mean '%s'?", kind(group), name,
 			  near);
 	else
-		err_input(&err, "there is no %s '%.40s'; '%s --help' lists them", group->kind, name,
+		err_input(&err, "there is no %s '%.40s'; '%s --help' lists them", kind(group), name,
 			  group->name);
 	return cmd_fail(&err);
 }
@@ -73,7 +93,7 @@ int cmd_group(const struct cmd_group *group, int argc, char **argv)
 {
 	const struct argp argp = {
 		.parser = parse_group,
-		.args_doc = group->args_doc,
+		.args_doc = cmd_group_args(group),
 		.doc = group->doc,
 		.help_filter = list_cmds,
 	};

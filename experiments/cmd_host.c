@@ -21,17 +21,9 @@ struct host_args {
 	const char *job, *socket;
 	char buf[PATH_MAX];
 	bool foreground, json;
-	char **set; /* assignments after -s, in order */
+	const char **set; /* assignments after -s, in order */
 	size_t sets;
 };
-
-#define SOCKET_OPTION                                                                              \
-	{                                                                                          \
-		"socket", 'S', "PATH", 0,                                                          \
-			"Where the host listens; unset: $BALLAST_SOCKET or the "                   \
-			"user's runtime folder",                                                   \
-			0                                                                          \
-	}
 
 static error_t parse_start(int key, char *arg, struct argp_state *state)
 {
@@ -59,7 +51,7 @@ static error_t parse_start(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option start_options[] = {
 	{"set", 's', "KEY=VALUE", 0, "Set a key of the job, e.g. -s host.memory=512mb", 0},
-	SOCKET_OPTION,
+	CMD_SOCKET_OPTION,
 	{"foreground", 'f', NULL, 0, "Stay in the foreground and tell of every event", 0},
 	{0},
 };
@@ -87,23 +79,6 @@ static void on_signal(int sig)
 {
 	(void)sig;
 	livehost_stop(serving);
-}
-
-static int load(const struct host_args *a, struct job **job, struct err *err)
-{
-	int rc = job_new(livehost_sections, job);
-
-	if (rc)
-		return err_run(err, -rc, "no memory for a job");
-	if (a->job)
-		rc = job_load(*job, a->job, err);
-	for (size_t i = 0; rc == 0 && i < a->sets; i++)
-		rc = job_set(*job, a->set[i], err);
-	if (rc) {
-		job_free(*job);
-		*job = NULL;
-	}
-	return rc;
 }
 
 /* What every worker of the keeper does. */
@@ -281,7 +256,7 @@ static int cmd_host_start(int argc, char **argv)
 	args.socket = livehost_socket(args.buf, sizeof args.buf);
 	int rc = cmd_parse(&start_argp, argc, argv, &args);
 	if (rc == 0) {
-		rc = load(&args, &job, &err);
+		rc = job_read(livehost_sections, args.job, args.set, args.sets, &job, &err);
 		struct work w = {.job = job, .args = &args};
 		rc = rc ? cmd_fail(&err) : start_host(&w);
 		if (job)
@@ -312,12 +287,12 @@ static error_t parse_ask(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option status_options[] = {
-	SOCKET_OPTION,
+	CMD_SOCKET_OPTION,
 	{"json", 'j', NULL, 0, "Print one JSON object", 0},
 	{0},
 };
 
-static const struct argp_option ask_options[] = {SOCKET_OPTION, {0}};
+static const struct argp_option ask_options[] = {CMD_SOCKET_OPTION, {0}};
 
 static const struct argp status_argp = {
 	status_options, parse_ask, NULL, "Shows how much memory a live host has and who has it.",
@@ -407,8 +382,7 @@ static int cmd_host_status(int argc, char **argv)
 	if (rc)
 		return rc;
 	if (args.json) {
-		json_dumpf(reply, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref(reply));
 	} else {
 		print_status(reply);
 	}
@@ -470,9 +444,6 @@ int cmd_host(int argc, char **argv)
 	};
 	static const struct cmd_group group = {
 		.name = "ballast host",
-		.kind = "verb",
-		.heading = "Verbs",
-		.args_doc = "VERB [ARGUMENT...]",
 		.cmds = verbs,
 		.doc = "The live host, which owns the memory of real guests."
 		       "\v",

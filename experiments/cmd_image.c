@@ -291,8 +291,7 @@ static int scan_images(int argc, char **argv)
 	if (rc)
 		return cmd_fail(&err);
 	if (a.json) {
-		json_dumpf(result, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref(result));
 	} else {
 		print_result(result);
 	}
@@ -307,9 +306,6 @@ static const struct cmd verbs[] = {
 
 static const struct cmd_group image_group = {
 	.name = "ballast image",
-	.kind = "verb",
-	.heading = "Verbs",
-	.args_doc = "VERB [ARGUMENT...]",
 	.cmds = verbs,
 	.doc = "Looks into memory images: raw ones, ELF64 cores, LiME files."
 	       "\v",

@@ -242,8 +242,7 @@ static int cmd_status(int argc, char **argv)
 	if (module_status(args.root ? args.root : "", &status, &err))
 		return cmd_fail(&err);
 	if (args.json) {
-		json_dumpf(status, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref(status));
 	} else {
 		print_status(status);
 	}
@@ -261,9 +260,6 @@ int cmd_module(int argc, char **argv)
 	};
 	static const struct cmd_group group = {
 		.name = "ballast module",
-		.kind = "verb",
-		.heading = "Verbs",
-		.args_doc = "VERB [ARGUMENT...]",
 		.cmds = verbs,
 		.doc = "The balloon module of Linux guests (" MODULE_NAME "), from its sources, "
 		       "which came with ballast."

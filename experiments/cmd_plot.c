@@ -93,10 +93,7 @@ static int plot_sweep(struct plot_args *a, json_t *files, struct err *err)
 static int print(const struct plot_args *a, json_t *files)
 {
 	if (a->json) {
-		json_t *o = json_pack("{s:s, s:O}", "dir", a->dir, "files", files);
-		json_dumpf(o, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(o);
+		cmd_print_json(json_pack("{s:s, s:O}", "dir", a->dir, "files", files));
 		return 0;
 	}
 	for (size_t i = 0; i < json_array_size(files); i++)

@@ -187,8 +187,7 @@ static int list(bool json)
 		json_object_set_new(all, e->id, describe(e));
 	}
 	if (json) {
-		json_dumpf(all, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref(all));
 	}
 	json_decref(all);
 	return 0;

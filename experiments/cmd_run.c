@@ -14,7 +14,7 @@
 struct run_args {
 	const char *job, *dir;
 	bool json, force;
-	char **set; /* assignments after -s, in order */
+	const char **set; /* assignments after -s, in order */
 	size_t sets;
 };
 
@@ -72,20 +72,6 @@ static const struct argp run_argp = {
 	NULL,
 	NULL,
 };
-
-static int load_job(const struct run_args *a, struct job **job, struct err *err)
-{
-	int rc = job_new(job_sections, job);
-
-	if (rc)
-		return err_run(err, -rc, "no memory for a job");
-	rc = job_load(*job, a->job, err);
-	for (size_t i = 0; rc == 0 && i < a->sets; i++)
-		rc = job_set(*job, a->set[i], err);
-	if (rc)
-		job_free(*job);
-	return rc;
-}
 
 static void show_progress(void *arg, uint64_t done, uint64_t total)
 {
@@ -202,8 +188,7 @@ static void print_results(const struct run *run, json_t *summary, const json_t *
 			json_object_set_new(json_object_get(summary, "host"), "refs_per_cpu_second",
 					    json_real(rate));
 		json_object_update(summary, (json_t *)told);
-		json_dumpf(summary, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref((json_t *)summary));
 	} else {
 		if (run_is_live(run))
 			print_live_table(summary);
@@ -277,7 +262,7 @@ int cmd_run(int argc, char **argv)
 		free(a.set);
 		return rc;
 	}
-	rc = load_job(&a, &job, &err);
+	rc = job_read(job_sections, a.job, a.set, a.sets, &job, &err);
 	free(a.set);
 	if (rc)
 		return cmd_fail(&err);

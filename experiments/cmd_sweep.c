@@ -264,13 +264,6 @@ static void print_plan(const struct plan *plan, const struct sweep_args *a)
 		       (unsigned long long)(plan->points - POINTS_SHOWN));
 }
 
-static void print_json(json_t *o)
-{
-	json_dumpf(o, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(o);
-}
-
 /* What would run; nothing is written. */
 static int dry_run(const struct sweep_args *a, const struct plan *plan)
 {
@@ -278,9 +271,9 @@ static int dry_run(const struct sweep_args *a, const struct plan *plan)
 		json_t *points = json_array();
 		for (uint64_t p = 0; p < plan->points; p++)
 			json_array_append_new(points, plan_point_json(plan, p));
-		print_json(json_pack("{s:I, s:I, s:O, s:o}", "runs", (json_int_t)plan->runs,
-				     "points", (json_int_t)plan->points, "plan", plan->told, "grid",
-				     points));
+		cmd_print_json(json_pack("{s:I, s:I, s:O, s:o}", "runs", (json_int_t)plan->runs,
+					 "points", (json_int_t)plan->points, "plan", plan->told,
+					 "grid", points));
 	} else {
 		print_plan(plan, a);
 	}
@@ -391,7 +384,7 @@ static int list(const struct sweep_args *a, struct err *err)
 	if (!all)
 		return -EIO;
 	if (a->json) {
-		print_json(all);
+		cmd_print_json(all);
 		return 0;
 	}
 	for (size_t i = 0; i < json_array_size(all); i++) {

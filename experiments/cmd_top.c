@@ -49,8 +49,7 @@ static error_t parse_top(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option top_options[] = {
-	{"socket", 'S', "PATH", 0,
-	 "Where the host listens; unset: $BALLAST_SOCKET or the user's runtime folder", 0},
+	CMD_SOCKET_OPTION,
 	{"once", '1', NULL, 0, "Print one screen and end", 0},
 	{"json", 'j', NULL, 0, "With --once: as one JSON object", 0},
 	{"delay", 'd', "TIME", 0, "Between screens, over which rates are taken (1s)", 0},

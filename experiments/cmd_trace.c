@@ -18,9 +18,6 @@ static const struct cmd verbs[] = {
 
 static const struct cmd_group trace_group = {
 	.name = "ballast trace",
-	.kind = "verb",
-	.heading = "Verbs",
-	.args_doc = "VERB [ARGUMENT...]",
 	.cmds = verbs,
 	.doc = "Makes, converts and shows traces. FILE may be '-' for standard input, may be "
 	       "packed with zstd, and may be of any format that 'import' reads; files are "

@@ -20,14 +20,6 @@ struct vm_args {
 	struct guestproc guest;
 };
 
-#define SOCKET_OPTION                                                                              \
-	{                                                                                          \
-		"socket", 'S', "PATH", 0,                                                          \
-			"Where the host listens; unset: $BALLAST_SOCKET or the "                   \
-			"user's runtime folder",                                                   \
-			0                                                                          \
-	}
-
 enum {
 	KEY_LINUX = 256,
 	KEY_KERNEL,
@@ -185,7 +177,7 @@ static error_t parse_start(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option start_options[] = {
-	SOCKET_OPTION,
+	CMD_SOCKET_OPTION,
 	{"memory", 'm', "SIZE", 0, "Its memory (128mb)", 0},
 	{"group", KEY_GROUP, "NAME", 0, "Share pages with guests of that group only", 0},
 	CLAIM_OPTIONS,
@@ -292,14 +284,14 @@ static error_t parse_set(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option list_options[] = {
-	SOCKET_OPTION,
+	CMD_SOCKET_OPTION,
 	{"all", 'a', NULL, 0, "Those that are gone, too", 0},
 	{"json", 'j', NULL, 0, "Print one JSON object", 0},
 	{0},
 };
 
 static const struct argp_option set_options[] = {
-	SOCKET_OPTION,
+	CMD_SOCKET_OPTION,
 	CLAIM_OPTIONS,
 	{"balloon", KEY_BALLOON, "SIZE", 0,
 	 "Have its balloon grow or shrink to that; 'policy': as the host's reclaim loop would", 0},
@@ -323,7 +315,7 @@ static const struct argp set_argp = {
 };
 
 static const struct argp_option stop_options[] = {
-	SOCKET_OPTION,
+	CMD_SOCKET_OPTION,
 	{"kill", 'k', NULL, 0, "At once (SIGKILL)", 0},
 	{0},
 };
@@ -378,8 +370,7 @@ static int cmd_vm_list(int argc, char **argv)
 	if (rc)
 		return cmd_fail(&err);
 	if (args.json) {
-		json_dumpf(reply, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref(reply));
 	} else {
 		print_list(reply);
 	}
@@ -450,9 +441,6 @@ int cmd_vm(int argc, char **argv)
 	};
 	static const struct cmd_group group = {
 		.name = "ballast vm",
-		.kind = "verb",
-		.heading = "Verbs",
-		.args_doc = "VERB [ARGUMENT...]",
 		.cmds = verbs,
 		.doc = "The guests of a live host ('ballast host')."
 		       "\v",

@@ -46,8 +46,7 @@ static error_t parse_dump(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option dump_options[] = {
-	{"socket", 'S', "PATH", 0,
-	 "Where the host listens; unset: $BALLAST_SOCKET or the user's runtime folder", 0},
+	CMD_SOCKET_OPTION,
 	{"output", 'o', "PATH", 0, "A file; or a folder, for NAME.img of each guest", 0},
 	{"json", 'j', NULL, 0, "Print one JSON object", 0},
 	{0},
@@ -141,8 +140,7 @@ int cmd_vm_dump(int argc, char **argv)
 	if (rc == 0 && dump(&a, &reply, &err))
 		rc = cmd_fail(&err);
 	if (reply && a.json) {
-		json_dumpf(reply, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref(reply));
 	} else if (reply) {
 		print_told(reply);
 	}

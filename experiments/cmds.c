@@ -29,9 +29,6 @@ static const struct cmd cmds[] = {
 
 const struct cmd_group cmd_program = {
 	.name = "ballast",
-	.kind = "command",
-	.heading = "Commands",
-	.args_doc = "COMMAND [ARGUMENT...]",
 	.cmds = cmds,
 	.doc = "Ballast: the memory manager of VMware ESX Server (Waldspurger, OSDI 2002), "
 	       "re-implemented as a research testbed."
@@ -81,6 +78,13 @@ int cmd_fail(const struct err *err)
 {
 	fprintf(stderr, "ballast: %s\n", err->msg);
 	return err->exit_code;
+}
+
+void cmd_print_json(json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(json);
 }
 
 struct cmd_bold cmd_bold(FILE *out)

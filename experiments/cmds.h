@@ -12,6 +12,7 @@
 #include "core/err.h"
 
 #include <argp.h>
+#include <jansson.h>
 #include <stdio.h>
 
 #define EXIT_MISSED 3 /* done, but an expectation does not hold */
@@ -39,16 +40,19 @@ int cmd_list(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
-/* What runs one of several commands: `ballast`, and `ballast trace` with its verbs. */
+/* What runs one of several commands: `ballast`, and `ballast trace`, whose commands are verbs. */
 struct cmd_group {
-	const char *name;		       /* "ballast trace" */
-	const char *kind, *heading, *args_doc; /* "verb", "Verbs", "VERB [ARGUMENT...]" */
+	const char *name; /* "ballast trace" */
 	const struct cmd *cmds;
 	const char *doc;  /* what they have in common; ends in "\v" */
 	const char *more; /* printed below their list; whole lines */
 };
 
 extern const struct cmd_group cmd_program; /* `ballast` itself */
+
+/* "Verbs" and "VERB [ARGUMENT...]", or those of commands. */
+const char *cmd_group_heading(const struct cmd_group *group);
+const char *cmd_group_args(const struct cmd_group *group);
 
 /* Runs the command that the arguments name, or prints the group's help. The exit code. */
 int cmd_group(const struct cmd_group *group, int argc, char **argv);
@@ -64,6 +68,18 @@ int cmd_usage(const struct argp_state *state, const char *fmt, ...) PRINTF_LIKE(
 
 /* "ballast: MESSAGE" on standard error. Returns the exit code of the error. */
 int cmd_fail(const struct err *err);
+
+/* Prints it to standard output, as --json does, and drops the reference. */
+void cmd_print_json(json_t *json);
+
+/* The option of all commands that talk to a live host (livehost_socket()). */
+#define CMD_SOCKET_OPTION                                                                          \
+	{                                                                                          \
+		"socket", 'S', "PATH", 0,                                                          \
+			"Where the host listens; unset: $BALLAST_SOCKET or the "                   \
+			"user's runtime folder",                                                   \
+			0                                                                          \
+	}
 
 /* Escape sequences that start and end bold text, empty if out wants none (NO_COLOR, a pipe). */
 struct cmd_bold {

@@ -1,5 +1,7 @@
 #include "experiments/compare_runs.h"
 
+#include "experiments/cmds.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -169,11 +171,8 @@ static void print(const struct runs *r, json_t *options, json_t *stats, bool jso
 		json_t *dirs = json_array();
 		for (size_t i = 0; i < r->n; i++)
 			json_array_append_new(dirs, json_words(r->dir[i]));
-		json_t *all = json_pack("{s:o, s:O, s:O}", "runs", dirs, "options", options,
-					"statistics", stats);
-		json_dumpf(all, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(all);
+		cmd_print_json(json_pack("{s:o, s:O, s:O}", "runs", dirs, "options", options,
+					 "statistics", stats));
 		return;
 	}
 	print_head(r, "options that differ", false);

@@ -292,10 +292,10 @@ static void man_group(struct describer *d, const struct cmd *cmd, const struct c
 	if (!out)
 		return;
 	fprintf(out, ".Sh SYNOPSIS\n.Nm ballast\n.Cm %s\n", verb);
-	put_arguments(out, group->args_doc);
+	put_arguments(out, cmd_group_args(group));
 	fputs(".Sh DESCRIPTION\n", out);
 	put_text(out, group->doc, strcspn(group->doc, "\v"));
-	fprintf(out, ".Pp\n%s:\n.Bl -tag -width Ds\n", group->heading);
+	fprintf(out, ".Pp\n%s:\n.Bl -tag -width Ds\n", cmd_group_heading(group));
 	for (const struct cmd *c = group->cmds; c->name; c++)
 		fprintf(out, ".It Xr ballast-%s-%s 1\n%s\n", verb, c->name, c->help);
 	fputs(".El\n", out);

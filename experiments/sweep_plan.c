@@ -271,22 +271,6 @@ static int tell_traces(const struct plan *plan, json_t *traces, struct err *err)
 	return rc;
 }
 
-static int load_job(const struct plan_args *args, struct job **job, struct err *err)
-{
-	int rc = job_new(job_sections, job);
-
-	if (rc)
-		return no_memory(err);
-	rc = job_load(*job, args->job, err);
-	for (size_t i = 0; rc == 0 && i < args->sets; i++)
-		rc = job_set(*job, args->set[i], err);
-	if (rc) {
-		job_free(*job);
-		*job = NULL;
-	}
-	return rc;
-}
-
 /* The axes, tried on a job of their own. */
 static int parse_axes(struct plan *plan, const struct plan_args *args, struct err *err)
 {
@@ -316,7 +300,7 @@ static int fill(struct plan *plan, const struct plan_args *args, struct err *err
 			  "seeds", (int)args->seeds, "seed_keys", seeds.into, "traces", traces);
 	if (!plan->told)
 		return err_input(err, "%s: the name of the job is no UTF-8 text", args->job);
-	int rc = load_job(args, &plan->job, err);
+	int rc = job_read(job_sections, args->job, args->set, args->sets, &plan->job, err);
 	if (rc == 0)
 		rc = tell_job(plan->job, plan->told, err);
 	if (rc == 0)

@@ -1,18 +1,12 @@
 #include "experiments/sweep_tell.h"
 
+#include "experiments/cmds.h"
 #include "experiments/sweep_answer.h"
 
 #include <stdio.h>
 
 #define POINTS_SHOWN   60
 #define FAILURES_SHOWN 20
-
-static void print_json(json_t *o)
-{
-	json_dumpf(o, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(o);
-}
 
 struct failures {
 	const struct plan *plan;
@@ -134,7 +128,7 @@ int sweep_tell(struct sweep *s, const struct sweep_telling *a, uint64_t *missed,
 			rc = answer_tell(a->ready, s->db, s->plan, &answer, err);
 		int drawn = rc ? 0 : draw(s, a, &table, files, err);
 		if (rc == 0 && a->json)
-			print_json(json_pack(
+			cmd_print_json(json_pack(
 				"{s:s, s:I, s:I, s:I, s:I, s:O, s:o, s:O, s:O*}", "dir", s->dir,
 				"runs", (json_int_t)s->plan->runs, "done", (json_int_t)table.done,
 				"failed", (json_int_t)table.failed, "missed",

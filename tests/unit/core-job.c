@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct job *new_job(void)
 {
@@ -108,6 +109,33 @@ static void bad_assignments_say_the_mend(void)
 	job_free(job);
 }
 
+/* From a file, or from none; the assignments come last; no job is left of what failed. */
+static void read_as_a_whole(void)
+{
+	static const char *const set[] = {"host.memory=8mb", "host.frames=7", "host.frmaes=7"};
+	char path[] = "/tmp/ballast-job-XXXXXX";
+	struct job *job = NULL;
+	struct err err = {0};
+	int fd = mkstemp(path);
+
+	CU_ASSERT_FATAL(fd >= 0 && dprintf(fd, "host { memory = 4mb tax = 0.5 }\n") > 0);
+	close(fd);
+	CU_ASSERT_EQUAL_FATAL(job_read(demo_sections, path, set, 2, &job, &err), 0);
+	const struct demo_host *host = job_section(job, &demo_host_section);
+	CU_ASSERT(host->memory == 8 << 20 && host->frames == 7 && host->tax == 0.5);
+	job_free(job);
+	CU_ASSERT_EQUAL_FATAL(job_read(demo_sections, NULL, set, 2, &job, &err), 0);
+	host = job_section(job, &demo_host_section);
+	CU_ASSERT(host->memory == 8 << 20 && host->tax == 0.75);
+	job_free(job);
+	CU_ASSERT_EQUAL(job_read(demo_sections, path, set, 3, &job, &err), -EINVAL);
+	CU_ASSERT_PTR_NULL(job);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "frames"));
+	CU_ASSERT_EQUAL(unlink(path), 0);
+	CU_ASSERT_NOT_EQUAL(job_read(demo_sections, path, set, 2, &job, &err), 0);
+	CU_ASSERT_PTR_NULL(job);
+}
+
 TESTS("core/job", {"untitled sections exist at once", untitled_sections_exist_at_once},
-      {"set overrides", set_overrides},
+      {"set overrides", set_overrides}, {"read as a whole", read_as_a_whole},
       {"bad assignments say the mend", bad_assignments_say_the_mend})
