@@ -8,7 +8,6 @@
 #include "experiments/expect.h"
 #include "experiments/mmu_point.h"
 #include "experiments/outdir.h"
-#include "experiments/parallel.h"
 #include "experiments/plot.h"
 
 #include <math.h>
@@ -19,21 +18,12 @@
 #define PAGES	20000
 
 static const char *const modes[] = {"shadow", "ept", "direct", "nested"};
-static const struct {
-	const char *law, *name;
-} loads[] = {
-	{"walker", "memory walker"},
-	{"build", "fork-heavy build"},
-	{"server", "context-switch-heavy server"},
-	{"database", "database"},
-};
 /* Unmaps by the reference, of the walker. */
 static const double churns[] = {0, 0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016};
 
 #define MODES  ARRAY_LEN(modes)
-#define LOADS  ARRAY_LEN(loads)
 #define CHURNS ARRAY_LEN(churns)
-#define SWEEP  (MODES * LOADS) /* the first task of the sweep: shadow and ept by turns */
+#define SWEEP  (MODES * MMU_LOADS) /* the first task of the sweep: shadow and ept by turns */
 #define TASKS  (SWEEP + 2 * CHURNS)
 
 enum { SHADOW, EPT };
@@ -41,18 +31,10 @@ enum { SHADOW, EPT };
 static struct mmu_point point(size_t task)
 {
 	if (task < SWEEP)
-		return (struct mmu_point){loads[task / MODES].law, modes[task % MODES], RECORDS,
+		return (struct mmu_point){mmu_loads[task / MODES].law, modes[task % MODES], RECORDS,
 					  PAGES, 0};
 	return (struct mmu_point){"walker", modes[(task - SWEEP) % 2], RECORDS, PAGES,
 				  churns[(task - SWEEP) / 2]};
-}
-
-static int run_one(void *arg, size_t task, void *result, struct err *err)
-{
-	struct mmu_point p = point(task);
-
-	(void)arg;
-	return mmu_point_run(&p, result, err);
 }
 
 static int write_csv(const struct mmu_cost *cost, const char *dir, struct err *err)
@@ -63,18 +45,15 @@ static int write_csv(const struct mmu_cost *cost, const char *dir, struct err *e
 	if (rc)
 		return rc;
 	FILE *out = draft_stream(draft);
-	fputs("load,mode,churn,cycles,tlb,walk,guest_faults,exits,vmm_work,misses,walk_refs,"
-	      "exit_count,table_pages,guest_tables,digest\n",
+	fputs("load,mode,churn," MMU_COST_COLUMNS ",exit_count,table_pages,guest_tables,digest\n",
 	      out);
 	for (size_t i = 0; i < TASKS; i++) {
 		const struct mmu_cost *c = &cost[i];
 		struct mmu_point p = point(i);
-		fprintf(out,
-			"%s,%s,%.4f,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.5f,%.5f,%.6f,%.0f,%.0f,%"
-			"016llx\n",
-			i < SWEEP ? p.law : "sweep", p.mode, p.churn, c->cycles, c->tlb, c->walk,
-			c->guest, c->exits, c->work, c->misses, c->walk_refs, c->exit_count,
-			c->table_pages, c->guest_tables, (unsigned long long)c->digest);
+		fprintf(out, "%s,%s,%.4f,", i < SWEEP ? p.law : "sweep", p.mode, p.churn);
+		mmu_cost_put(out, c);
+		fprintf(out, ",%.6f,%.0f,%.0f,%016llx\n", c->exit_count, c->table_pages,
+			c->guest_tables, (unsigned long long)c->digest);
 	}
 	return draft_commit(draft, err);
 }
@@ -97,7 +76,7 @@ static void tell_costs(const struct mmu_cost *cost, json_t *told)
 		   "  tables, pages");
 	for (size_t i = 0; i < SWEEP; i++)
 		tell(told, "%-28s %-7s %7.1f %11.3f %10.3f %11.3f %7.0f + %.0f",
-		     i % MODES ? "" : loads[i / MODES].name, modes[i % MODES], cost[i].cycles,
+		     i % MODES ? "" : mmu_loads[i / MODES].name, modes[i % MODES], cost[i].cycles,
 		     cost[i].misses, cost[i].walk_refs, 1000 * cost[i].exit_count,
 		     cost[i].table_pages, cost[i].guest_tables);
 	tell(told, "(tables: the VMM's + the guest's)");
@@ -124,12 +103,7 @@ static void expect_all(const struct mmu_cost *cost, json_t *told)
 		size_t first = i < SWEEP ? i - i % MODES : i - (i - SWEEP) % 2;
 		differ += cost[i].digest != cost[first].digest;
 	}
-	expect(told, &(struct expectation){
-			     .quantity = "runs whose references differ from another mode's",
-			     .relation = EXPECT_AT_MOST,
-			     .value = differ,
-			     .source = "all modes see the same memory",
-		     });
+	mmu_expect_same("runs whose references differ from another mode's", differ, told);
 	expect(told, &(struct expectation){
 			     .quantity = "shadow / ept, cycles, walker without changes of tables",
 			     .relation = EXPECT_AT_MOST,
@@ -162,14 +136,8 @@ static void expect_all(const struct mmu_cost *cost, json_t *told)
 int mmu_modes_run(const char *dir, json_t *told, struct err *err)
 {
 	struct mmu_cost cost[TASKS] = {0};
-	struct tasks tasks = {
-		.n = TASKS,
-		.run = run_one,
-		.results = cost,
-		.result_size = sizeof *cost,
-	};
 
-	int rc = parallel_shown(&tasks, ID, err);
+	int rc = mmu_points_run(ID, point, TASKS, cost, err);
 	if (rc == 0)
 		rc = write_csv(cost, dir, err);
 	if (rc == 0)
@@ -180,11 +148,5 @@ int mmu_modes_run(const char *dir, json_t *told, struct err *err)
 	tell_sweep(&cost[SWEEP], told);
 	expect_all(cost, told);
 	struct mmu_point p = point(EPT);
-	struct job *job;
-	rc = mmu_point_job(&p, 2 * p.records, &job, err); /* the longer of its two runs */
-	if (rc)
-		return rc;
-	tell_job(told, ID "-walker-ept.job", job);
-	job_free(job);
-	return 0;
+	return mmu_point_tell(&p, ID "-walker-ept.job", told, err);
 }

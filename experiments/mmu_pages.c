@@ -7,7 +7,6 @@
 #include "experiments/expect.h"
 #include "experiments/mmu_point.h"
 #include "experiments/outdir.h"
-#include "experiments/parallel.h"
 #include "experiments/plot.h"
 
 #include <string.h>
@@ -17,14 +16,6 @@
 #define PAGES	20000
 
 static const char *const modes[] = {"ept", "shadow"};
-static const struct {
-	const char *law, *name;
-} loads[] = {
-	{"walker", "memory walker"},
-	{"build", "fork-heavy build"},
-	{"server", "context-switch-heavy server"},
-	{"database", "database"},
-};
 static const char *const sizes[] = {"4k", "2m"};
 
 /* Two VMs of one image of 32 MB each, and one that is sampled; in ept, guests with 2 MiB. */
@@ -59,17 +50,16 @@ enum { NONE, SMALL, BREAK, SKIP };
 
 #define COMBOS	 4 /* of sizes: the guest's, 2 * that, plus the host's */
 #define MODES	 ARRAY_LEN(modes)
-#define LOADS	 ARRAY_LEN(loads)
 #define POLICIES ARRAY_LEN(policies)
-#define COLD	 (MODES * LOADS * COMBOS) /* the first task of the walks without caches */
-#define POLICY	 (COLD + COMBOS)	  /* of sharing and sampling */
+#define COLD	 (MODES * MMU_LOADS * COMBOS) /* the first task of the walks without caches */
+#define POLICY	 (COLD + COMBOS)	      /* of sharing and sampling */
 #define TASKS	 (POLICY + POLICIES)
 
 static struct mmu_point point(size_t task)
 {
 	const size_t combo = task % COMBOS, at = task / COMBOS;
 	struct mmu_point p = {
-		.law = loads[at / MODES % LOADS].law,
+		.law = mmu_loads[at / MODES % MMU_LOADS].law,
 		.mode = modes[at % MODES],
 		.records = RECORDS,
 		.pages = PAGES,
@@ -95,14 +85,6 @@ static struct mmu_point point(size_t task)
 	return p;
 }
 
-static int run_one(void *arg, size_t task, void *result, struct err *err)
-{
-	struct mmu_point p = point(task);
-
-	(void)arg;
-	return mmu_point_run(&p, result, err);
-}
-
 static const char *what_of(size_t task)
 {
 	return task >= POLICY ? policies[task - POLICY].what
@@ -118,19 +100,16 @@ static int write_csv(const struct mmu_cost *cost, const char *dir, struct err *e
 	if (rc)
 		return rc;
 	FILE *out = draft_stream(draft);
-	fputs("load,mode,guest,host,policy,cycles,tlb,walk,guest_faults,exits,vmm_work,misses,"
-	      "walk_refs,table_pages,guest_tables,large,broken,saved_mb,active_mb,digest\n",
+	fputs("load,mode,guest,host,policy," MMU_COST_COLUMNS
+	      ",table_pages,guest_tables,large,broken,saved_mb,active_mb,digest\n",
 	      out);
 	for (size_t i = 0; i < TASKS; i++) {
 		const struct mmu_cost *c = &cost[i];
 		struct mmu_point p = point(i);
-		fprintf(out,
-			"%s,%s,%s,%s,%s,%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.5f,%.5f,%.0f,%.0f,%.0f,%."
-			"0f,"
-			"%.2f,%.2f,%016llx\n",
-			what_of(i), p.mode, sizes[p.guest], sizes[p.host],
-			i >= POLICY ? policies[i - POLICY].policy : "", c->cycles, c->tlb, c->walk,
-			c->guest, c->exits, c->work, c->misses, c->walk_refs, c->table_pages,
+		fprintf(out, "%s,%s,%s,%s,%s,", what_of(i), p.mode, sizes[p.guest], sizes[p.host],
+			i >= POLICY ? policies[i - POLICY].policy : "");
+		mmu_cost_put(out, c);
+		fprintf(out, ",%.0f,%.0f,%.0f,%.0f,%.2f,%.2f,%016llx\n", c->table_pages,
 			c->guest_tables, c->large, c->broken, c->saved, c->active,
 			(unsigned long long)c->digest);
 	}
@@ -141,12 +120,12 @@ static void tell_costs(const struct mmu_cost *cost, json_t *told)
 {
 	tell(told, "By the reference, warm:        guest host      ept: misses  walk refs  cycles"
 		   "  tables   shadow: cycles");
-	for (size_t load = 0; load < LOADS; load++) {
+	for (size_t load = 0; load < MMU_LOADS; load++) {
 		for (size_t combo = 0; combo < COMBOS; combo++) {
 			const struct mmu_cost *e = &cost[load * MODES * COMBOS + combo],
 					      *s = e + COMBOS;
 			tell(told, "%-28s  %5s %4s %16.4f %10.3f %7.1f %7.0f %16.1f",
-			     combo ? "" : loads[load].name, sizes[combo / 2], sizes[combo % 2],
+			     combo ? "" : mmu_loads[load].name, sizes[combo / 2], sizes[combo % 2],
 			     e->misses, e->walk_refs, e->cycles, e->table_pages + e->guest_tables,
 			     s->cycles);
 		}
@@ -207,12 +186,7 @@ static void expect_sizes(const struct mmu_cost *cost, json_t *told)
 
 	for (size_t i = 0; i < COLD; i++)
 		differ += cost[i].digest != cost[i - i / COMBOS % MODES * COMBOS].digest;
-	expect(told, &(struct expectation){
-			     .quantity = "runs whose references differ from the other mode's",
-			     .relation = EXPECT_AT_MOST,
-			     .value = differ,
-			     .source = "all modes see the same memory",
-		     });
+	mmu_expect_same("runs whose references differ from the other mode's", differ, told);
 	expect(told, &(struct expectation){
 			     .quantity = "TLB misses of the walker, 2 MiB in both / 4 KiB in both",
 			     .relation = EXPECT_AT_MOST,
@@ -264,14 +238,8 @@ static void expect_policies(const struct mmu_cost *cost, json_t *told)
 int mmu_pages_run(const char *dir, json_t *told, struct err *err)
 {
 	struct mmu_cost cost[TASKS] = {0};
-	struct tasks tasks = {
-		.n = TASKS,
-		.run = run_one,
-		.results = cost,
-		.result_size = sizeof *cost,
-	};
 
-	int rc = parallel_shown(&tasks, ID, err);
+	int rc = mmu_points_run(ID, point, TASKS, cost, err);
 	if (rc == 0)
 		rc = write_csv(cost, dir, err);
 	if (rc == 0)
@@ -290,11 +258,5 @@ int mmu_pages_run(const char *dir, json_t *told, struct err *err)
 		  "Caches, which hold more of small tables; the memory that a guest wastes by 2 "
 		  "MiB.");
 	struct mmu_point p = point(POLICY + BREAK);
-	struct job *job;
-	rc = mmu_point_job(&p, 2 * p.records, &job, err); /* the longer of its two runs */
-	if (rc)
-		return rc;
-	tell_job(told, ID "-sharing-break.job", job);
-	job_free(job);
-	return 0;
+	return mmu_point_tell(&p, ID "-sharing-break.job", told, err);
 }

@@ -1,12 +1,22 @@
 #include "experiments/mmu_point.h"
 
 #include "experiments/datadir.h"
+#include "experiments/expect.h"
+#include "experiments/experiment.h"
 #include "experiments/kinds.h"
+#include "experiments/parallel.h"
 #include "experiments/run.h"
 #include "pmap/mmu.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+const struct mmu_load mmu_loads[MMU_LOADS] = {
+	{"walker", "memory walker"},
+	{"build", "fork-heavy build"},
+	{"server", "context-switch-heavy server"},
+	{"database", "database"},
+};
 
 int mmu_point_job(const struct mmu_point *p, uint64_t records, struct job **out, struct err *err)
 {
@@ -110,4 +120,54 @@ int mmu_point_run(const struct mmu_point *p, struct mmu_cost *cost, struct err *
 #undef RATE
 	cost->work = cost->cycles - cost->tlb - cost->walk - cost->guest - cost->exits;
 	return 0;
+}
+
+static int run_one(void *arg, size_t task, void *result, struct err *err)
+{
+	mmu_point_fn *const *point = arg;
+	struct mmu_point p = (*point)(task);
+
+	return mmu_point_run(&p, result, err);
+}
+
+int mmu_points_run(const char *id, mmu_point_fn *point, size_t n, struct mmu_cost *cost,
+		   struct err *err)
+{
+	struct tasks tasks = {
+		.n = n,
+		.run = run_one,
+		.arg = &point,
+		.results = cost,
+		.result_size = sizeof *cost,
+	};
+
+	return parallel_shown(&tasks, id, err);
+}
+
+int mmu_point_tell(const struct mmu_point *p, const char *name, json_t *told, struct err *err)
+{
+	struct job *job;
+
+	int rc = mmu_point_job(p, 2 * p->records, &job, err);
+	if (rc)
+		return rc;
+	tell_job(told, name, job);
+	job_free(job);
+	return 0;
+}
+
+void mmu_expect_same(const char *quantity, double differ, json_t *told)
+{
+	expect(told, &(struct expectation){
+			     .quantity = quantity,
+			     .relation = EXPECT_AT_MOST,
+			     .value = differ,
+			     .source = "all modes see the same memory",
+		     });
+}
+
+void mmu_cost_put(FILE *out, const struct mmu_cost *c)
+{
+	fprintf(out, "%.3f,%.3f,%.3f,%.3f,%.3f,%.3f,%.5f,%.5f", c->cycles, c->tlb, c->walk,
+		c->guest, c->exits, c->work, c->misses, c->walk_refs);
 }
