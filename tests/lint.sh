@@ -39,7 +39,7 @@ for script in $scripts; do
 	sh -n "$script" || bad=1
 done
 if command -v shellcheck >/dev/null 2>&1; then
-	shellcheck --severity=warning $scripts || bad=1
+	shellcheck -x -P SCRIPTDIR --severity=warning $scripts || bad=1
 fi
 mandoc -T lint -W warning docs/*.1 || bad=1
 tests/layers.sh || bad=1

@@ -1,20 +1,9 @@
 #!/bin/sh
 # `ballast alloc`: the paper's figures, awk's own division of a thousand VMs, and
 # every way of being wrong: one line with file, line and figures, and exit code 2.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
+. "$(dirname "$0")/../lib.sh"
 data=$PWD/experiments/claims
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
 cd "$work" || exit 1
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # alloc ARGUMENT...: must exit 0 without a word on standard error; its output is in out.
 alloc() {

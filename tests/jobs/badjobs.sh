@@ -1,13 +1,8 @@
 #!/bin/sh
 # A job that is wrong is one line on standard error that names the place and the
 # mend, exit code 2, and no result folder.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$(dirname "$0")/../lib.sh"
 cd "$work" || exit 1
-bad=0
 
 # refused PATTERN ARGUMENT...: runs ballast, wants one line that matches, and no folder.
 refused() {

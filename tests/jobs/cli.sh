@@ -1,12 +1,7 @@
 #!/bin/sh
 # The command line: help of every command exits 0, and an error is one line on
 # standard error with exit code 2 (usage) or 1 (output that does not arrive).
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
+. "$(dirname "$0")/../lib.sh"
 
 fail() {
 	echo "$*"

@@ -1,25 +1,9 @@
 #!/bin/sh
 # ballast compare and plot: differences seed by seed as awk reckons them from the
 # rows, Pareto fronts as a slow twin finds them, figures for every shape of grid.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*thread*)
-	echo "skipped: processes of one thread each: nothing for ThreadSanitizer to find"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+. "$(dirname "$0")/../lib.sh"
+not_in '*thread*' "processes of one thread each: nothing for ThreadSanitizer to find"
 cd "$work" || exit 1
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # drawn DIR NAME WORD..: whole figures, an SVG that says so much.
 drawn() {

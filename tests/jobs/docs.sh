@@ -9,26 +9,10 @@
 # is fenced console. Figures of speed and memory are not compared.
 #
 #   tests/jobs/docs.sh --update    rewrites the output blocks that are not what came
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-build=${BUILD:-build}
-case $build in
-*thread*)
-	echo "skipped: no command here starts a thread"
-	exit 77
-	;;
-esac
+. "$(dirname "$0")/../lib.sh"
+not_in '*thread*' "no command here starts a thread"
 update=
 [ "${1:-}" = --update ] && update=1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # A document as a script. Each block's standard output goes to its own file.
 script_of() {

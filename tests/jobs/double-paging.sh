@@ -1,23 +1,8 @@
 #!/bin/sh
 # Paging below a guest that pages: the order of the arms, from the rows; a job that
 # is told gives its row; two runs give the same bytes.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*san*)
-	echo "skipped: many runs of what the guest's own tests touch"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+not_in '*san*' "many runs of what the guest's own tests touch"
 
 "$ballast" reproduce double-paging -o "$work/a" >"$work/out" 2>"$work/err" || {
 	echo "exit code $?: $(cat "$work/out" "$work/err")"

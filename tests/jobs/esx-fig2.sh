@@ -1,23 +1,8 @@
 #!/bin/sh
 # The ESX paper's Fig. 2: the rows against the paper's table, computed again; two
 # runs give the same bytes; the job that is told gives its row's balloon.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*san*)
-	echo "skipped: many runs of what the guest's own tests touch"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+not_in '*san*' "many runs of what the guest's own tests touch"
 
 "$ballast" reproduce esx-fig2 -o "$work/a" >"$work/out" 2>"$work/err" || {
 	echo "exit code $?: $(cat "$work/out" "$work/err")"

@@ -1,23 +1,8 @@
 #!/bin/sh
 # The ESX paper's Fig. 6: the distance from the paper's curve, computed again from
 # the rows and the paper's table; two runs give the same bytes.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*san*)
-	echo "skipped: a minute of references, and nothing that the unit tests do not touch"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+not_in '*san*' "a minute of references, and nothing that the unit tests do not touch"
 
 "$ballast" reproduce esx-fig6 -o "$work/a" >"$work/out" 2>"$work/err" || {
 	echo "exit code $?: $(cat "$work/out" "$work/err")"

@@ -2,23 +2,8 @@
 # The ESX paper's figures on sharing: every predicted point against the paper's
 # numbers, counted again from the rows; two runs give the same bytes; numbers
 # that do not hold give exit code 3, tables that are none exit code 2.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*thread*)
-	echo "skipped: processes of one thread each: nothing for ThreadSanitizer to find"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+not_in '*thread*' "processes of one thread each: nothing for ThreadSanitizer to find"
 
 "$ballast" reproduce esx-fig4 esx-fig5 -o "$work/a" >"$work/out" 2>"$work/err" || {
 	echo "exit code $?: $(cat "$work/out" "$work/err")"

@@ -1,23 +1,8 @@
 #!/bin/sh
 # esx-ioremap: the copies, worked out by hand where a page's are threshold many;
 # a trace of the same records gives the same; the same bytes again.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*san*)
-	echo "skipped: millions of references, and nothing that the unit tests do not touch"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+not_in '*san*' "millions of references, and nothing that the unit tests do not touch"
 
 for run in a b; do
 	"$ballast" reproduce esx-ioremap -o "$work/$run" >"$work/out" 2>"$work/err" || {

@@ -1,23 +1,8 @@
 #!/bin/sh
 # The ESX paper's figures over time, on modelled guests: what must hold does, counted again from the
 # rows; the job that is left repeats the run.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*asan* | *thread* | *san*)
-	echo "skipped: minutes under sanitizers; the same code runs in tests of jobs and models"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+not_in '*san*' "minutes under sanitizers; the same code runs in tests of jobs and models"
 
 "$ballast" reproduce esx-fig7 esx-fig8 tax-sweep free-hints -o "$work/a" >"$work/out" 2>"$work/err" ||
 	fail "exit code $?: $(cat "$work/out" "$work/err")"

@@ -1,19 +1,8 @@
 #!/bin/bash
 # The programs for Linux guests (live/guest/), run here: what they tell, what they
 # refuse, and that they find what is wrong.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-build=${BUILD:-build}
+. "$(dirname "$0")/../lib.sh"
 programs=$build/guest/static
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # tells LOG NAME KEY...: lines of the form, a second apart or more, that add up, and a last one.
 tells() {

@@ -1,16 +1,6 @@
 #!/bin/sh
 # Guests with an operating system, as a user runs them.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
 
 # value FILE NAME: the only statistic of that name.
 value() {

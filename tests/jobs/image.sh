@@ -1,19 +1,8 @@
 #!/bin/sh
 # ballast image scan against other programs: pages by od, sort and uniq, segments
 # by readelf; a real program's core, pipes, packed files, and what is refused.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+. "$(dirname "$0")/../lib.sh"
 cd "$work" || exit 1
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # counts FILE: its pages as "pages zero distinct", by full contents.
 counts() {

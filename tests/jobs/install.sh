@@ -1,21 +1,8 @@
 #!/bin/sh
 # make install and uninstall: everything in its place under any PREFIX, nothing
 # left behind; manual pages and completion know every command and option.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/build/ballast
-[ "${BUILD:-build}" = build ] || {
-	echo "skipped: installs the plain build"
-	exit 77
-}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+[ "$build" = build ] || skip "installs the plain build"
 
 quiet_make() {
 	(unset MAKEFLAGS && make -s "$@" DESTDIR="$work/root" PREFIX=/opt/b) >"$work/log" 2>&1 ||

@@ -1,18 +1,8 @@
 #!/bin/sh
 # mmu-modes: every mode saw the same references; the parts of a cost add up to it;
 # shadow tables and EPT cost the same somewhere in the sweep, told as it is in the rows.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*san*)
-	echo "skipped: tests/jobs/mmu.sh runs every mode; this counts rows"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
+. "$(dirname "$0")/../lib.sh"
+not_in '*san*' "tests/jobs/mmu.sh runs every mode; this counts rows"
 
 "$ballast" reproduce mmu-modes -o "$work/m" >"$work/out" 2>"$work/err" || {
 	echo "exit code $?: $(cat "$work/out" "$work/err")"

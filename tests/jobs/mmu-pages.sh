@@ -1,18 +1,8 @@
 #!/bin/sh
 # mmu-pages: both modes saw the same references; the parts of a cost add up to it; where
 # nothing is large no large page is counted; the job beside it makes its row again.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*san*)
-	echo "skipped: tests/model/mmu.c runs every mode; this counts rows"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
+. "$(dirname "$0")/../lib.sh"
+not_in '*san*' "tests/model/mmu.c runs every mode; this counts rows"
 
 "$ballast" reproduce mmu-pages -o "$work/m" >"$work/out" 2>"$work/err" || {
 	echo "exit code $?: $(cat "$work/out" "$work/err")"

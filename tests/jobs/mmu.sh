@@ -1,17 +1,7 @@
 #!/bin/sh
 # Every translation mode gives each reference of a trace the same page, frame and
 # rights, whatever else happens on the host: swapping, sharing, sampling, forks.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
 
 # Processes that fork, write, unmap and end, in virtual addresses far apart.
 awk 'BEGIN {

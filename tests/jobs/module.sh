@@ -3,29 +3,11 @@
 # a warning, with W=1 and with sparse where that is there; `ballast module` builds
 # it in a tree and from an installation, installs it below a root, tells what is
 # there, and refuses what it cannot do in one line.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-case ${BUILD:-build} in
-*san*)
-	echo "skipped: a kernel module has no such build"
-	exit 77
-	;;
-esac
+. "$(dirname "$0")/../lib.sh"
+not_in '*san*' "a kernel module has no such build"
 headers=$(find /lib/modules -maxdepth 2 -name build 2>/dev/null | sort | tail -n 1)
-if [ -z "$headers" ] || [ ! -e "$headers/Makefile" ]; then
-	echo "skipped: no kernel headers: apt-get install linux-headers-amd64"
-	exit 77
-fi
+[ -e "${headers:-none}/Makefile" ] || skip "no kernel headers: apt-get install linux-headers-amd64"
 release=$(basename "$(dirname "$headers")")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-bad=0
-fail() {
-	echo "$*"
-	bad=1
-}
-
 mkdir "$work/src"
 cp balloon/linux/Kbuild balloon/linux/Makefile balloon/linux/dkms.conf balloon/linux/*.[ch] \
 	balloon/protocol.h "$work/src"

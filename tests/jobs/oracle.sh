@@ -2,12 +2,8 @@
 # Exactness: on traces of real programs LRU and FIFO miss exactly as often as
 # another simulator counted, at every size; and what came in from swap is what
 # was not a first touch.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0 rows=0
+. "$(dirname "$0")/../lib.sh"
+rows=0
 
 # value NAME: of the one VM, from the JSON in $work/json.
 value() {

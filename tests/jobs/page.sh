@@ -2,26 +2,9 @@
 # The report of ballast reproduce as a browser shows it: on a desk and on a
 # phone, light and dark, every figure is there, nothing is cut off at the side,
 # and nothing is fetched.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/build/ballast
-[ "${BUILD:-build}" = build ] || {
-	echo "skipped: the page is the same, reproduce.sh and the unit tests drive what makes it"
-	exit 77
-}
-browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || {
-	echo "skipped: no chromium here"
-	exit 77
-}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+[ "$build" = build ] || skip "the page is the same, reproduce.sh and the unit tests drive what makes it"
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || skip "no chromium here"
 
 "$ballast" reproduce esx-fig4 esx-fig5 -o "$work/r" >"$work/out" 2>"$work/err"
 rc=$?

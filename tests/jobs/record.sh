@@ -1,28 +1,9 @@
 #!/bin/sh
 # ballast trace record: a machine whose references are known by hand, in QEMU; a
 # program under valgrind; the ways in which a recording ends.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*thread*)
-	echo "skipped: one thread of our own here: nothing for ThreadSanitizer to find"
-	exit 77
-	;;
-esac
-command -v qemu-system-x86_64 >/dev/null || {
-	echo "skipped: no qemu-system-x86_64 here"
-	exit 77
-}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+not_in '*thread*' "one thread of our own here: nothing for ThreadSanitizer to find"
+command -v qemu-system-x86_64 >/dev/null || skip "no qemu-system-x86_64 here"
 
 # A boot sector, in the processor's own words. It writes a byte to each of the pages
 # 32 to 95, twice over the whole, then resets the machine, which ends QEMU:

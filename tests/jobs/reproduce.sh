@@ -2,21 +2,8 @@
 # ballast reproduce: rows and figures are there and right, the rows equal
 # another simulator's counts, and a second run, by an installed program, gives
 # the same.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/build/ballast
-[ "${BUILD:-build}" = build ] || {
-	echo "skipped: hundreds of runs as in oracle.sh, esx-figs.sh drives the same code"
-	exit 77
-}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+[ "$build" = build ] || skip "hundreds of runs as in oracle.sh, esx-figs.sh drives the same code"
 
 # big HEX: four bytes, highest first, as a number.
 big() {

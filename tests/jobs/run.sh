@@ -2,19 +2,9 @@
 # ballast run end to end: the same job gives the same bytes, results are whole,
 # names hold, contents are right, and what goes wrong is one line that leaves
 # nothing behind. What is wrong in a job file itself: badjobs.sh.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
+. "$(dirname "$0")/../lib.sh"
 root=$PWD
-ballast=$root/${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # ok ARGUMENT...: runs, exits 0, says nothing on standard error.
 ok() {

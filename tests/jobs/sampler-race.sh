@@ -1,23 +1,8 @@
 #!/bin/sh
 # sampler-race: a row per run, costs that follow from the counts, an error of esx
 # on a steady program within what chance leaves.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*san*)
-	echo "skipped: a minute of references, and nothing that the unit tests do not touch"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+not_in '*san*' "a minute of references, and nothing that the unit tests do not touch"
 
 "$ballast" reproduce sampler-race -o "$work/a" >"$work/out" 2>"$work/err" || {
 	echo "exit code $?: $(cat "$work/out" "$work/err")"

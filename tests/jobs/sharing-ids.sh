@@ -1,12 +1,7 @@
 #!/bin/sh
 # Pages whose contents nobody knows are never shared, wherever they have been
 # meanwhile; and a scanner that would take all of a guest's time ends all the same.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
+. "$(dirname "$0")/../lib.sh"
 
 # 2,000 pages written once, then read at random: no two are equal.
 awk 'BEGIN {

@@ -1,22 +1,7 @@
 #!/bin/sh
 # sharing-scan: its rows, and what the policies keep against what the contents allow.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*thread*)
-	echo "skipped: processes of one thread each: nothing for ThreadSanitizer to find"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
+. "$(dirname "$0")/../lib.sh"
+not_in '*thread*' "processes of one thread each: nothing for ThreadSanitizer to find"
 
 # What is kept at the highest rate is what the contents allow. Of
 # 4,096 pages a VM has 7 % zero, 10 % copies, 50 % of a pool; by the law sharing

@@ -1,14 +1,9 @@
 #!/bin/sh
 # A signal ends a command as that signal does, and nothing half-written stays;
 # the file that was there before stays whole.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$(dirname "$0")/../lib.sh"
 dir=$work/dir
 mkdir "$dir"
-bad=0
 
 for signal in TERM:143 HUP:129; do
 	echo old >"$dir/out.bt"

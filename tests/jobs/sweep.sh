@@ -4,25 +4,9 @@
 # the way is told in a line, with the finished runs kept.
 #
 #   RUNS=200 KILLS=10 tests/jobs/sweep.sh    as many runs and kills as one likes
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-case ${BUILD:-build} in
-*thread*)
-	echo "skipped: processes of one thread each: nothing for ThreadSanitizer to find"
-	exit 77
-	;;
-esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+. "$(dirname "$0")/../lib.sh"
+not_in '*thread*' "processes of one thread each: nothing for ThreadSanitizer to find"
 cd "$work" || exit 1
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # rows DIR: every row but the times, as text.
 rows() {

@@ -4,23 +4,9 @@
 # not asked.
 #
 #   WHOLE=1 tests/jobs/sweeps.sh    each with its own axes and seeds (two minutes)
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/build/ballast
-[ "${BUILD:-build}" = build ] || {
-	echo "skipped: many runs; sweep.sh and compare.sh drive the same code"
-	exit 77
-}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+. "$(dirname "$0")/../lib.sh"
+[ "$build" = build ] || skip "many runs; sweep.sh and compare.sh drive the same code"
 cd "$work" || exit 1
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # mean FILE COLUMN WORD..: a metric's mean in the row of points.csv that begins so.
 mean() {

@@ -1,16 +1,8 @@
 #!/bin/sh
 # Who gets the memory: VMs with min, max and shares, the timeline, and what is
 # refused. Numbers by hand from the claims; what should hold, of what a run leaves.
-set -u
-ballast="$(cd "$(dirname "$0")/../.." && pwd)/${BUILD:-build}/ballast"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$(dirname "$0")/../lib.sh"
 cd "$work" || exit 1
-bad=0
-fail() {
-	echo "$*"
-	bad=1
-}
 gens='gen all { law = sequential refs = 400k pages = 10k }
 gen few { law = uniform refs = 400k pages = 10k }
 '

@@ -1,17 +1,7 @@
 #!/bin/sh
 # Bad traces: one line on standard error, exit code 2, and no file left behind.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$(dirname "$0")/../lib.sh"
 cd "$work" || exit 1
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # refused PATTERN ARGUMENT...: exit code 2, one line that matches, nothing in out/.
 refused() {

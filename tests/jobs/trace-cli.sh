@@ -1,18 +1,8 @@
 #!/bin/sh
 # `ballast trace`: every verb on real and on made traces, through files and pipes.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-ballast=$PWD/${BUILD:-build}/ballast
+. "$(dirname "$0")/../lib.sh"
 data=$PWD/experiments/traces
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-bad=0
-
-fail() {
-	echo "$*"
-	bad=1
-}
 
 # trace ARGUMENT...: must exit 0 without a word on standard error (nothing there is a terminal).
 trace() {
