@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct oracle {
 	uint64_t **id; /* [vms] -> [pages] content id */
@@ -94,4 +95,30 @@ int64_t oracle_check(const struct oracle *o, struct vm *vm, oracle_read_fn *read
 		wrong++;
 	}
 	return wrong;
+}
+
+int oracle_check_all(const struct oracle *o, const struct host *host, oracle_read_fn *read,
+		     struct err *err)
+{
+	char *text = NULL;
+	size_t size = 0;
+	int64_t wrong = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return err_run(err, ENOMEM, "no memory for the content oracle");
+	for (size_t i = 0; i < host->vms && wrong >= 0; i++) {
+		if (vm_gone(host->vm[i]))
+			continue;
+		int64_t found = oracle_check(o, host->vm[i], read, out, err);
+		wrong = found < 0 ? found : wrong + found;
+	}
+	fclose(out);
+	if (wrong > 0) {
+		text[strcspn(text, "\n")] = '\0';
+		err_run(err, EUCLEAN, "%lld pages read wrong, the first: %s", (long long)wrong,
+			text);
+	}
+	free(text);
+	return wrong < 0 ? (int)wrong : wrong ? -EUCLEAN : 0;
 }

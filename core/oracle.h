@@ -37,4 +37,8 @@ typedef int oracle_read_fn(struct vm *vm, ppn_t ppn, mpn_t *mpn, struct err *err
 MUST_CHECK int64_t oracle_check(const struct oracle *oracle, struct vm *vm, oracle_read_fn *read,
 				FILE *out, struct err *err);
 
+/* The same of all VMs that live. -EUCLEAN, with a count and the first, if any page is wrong. */
+MUST_CHECK int oracle_check_all(const struct oracle *oracle, const struct host *host,
+				oracle_read_fn *read, struct err *err);
+
 #endif

@@ -354,32 +354,6 @@ static int read_page(struct vm *vm, ppn_t ppn, mpn_t *mpn, struct err *err)
 	return rc;
 }
 
-/* Every page of every VM that lived, against what was written to it. */
-static int check_contents(struct run *run, struct err *err)
-{
-	char *text = NULL;
-	size_t size = 0;
-	int64_t wrong = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		return err_run(err, ENOMEM, "no memory for the content oracle");
-	for (size_t i = 0; i < run->host->vms && wrong >= 0; i++) {
-		if (vm_gone(run->host->vm[i]))
-			continue;
-		int64_t found = oracle_check(run->oracle, run->host->vm[i], read_page, out, err);
-		wrong = found < 0 ? found : wrong + found;
-	}
-	fclose(out);
-	if (wrong > 0) {
-		text[strcspn(text, "\n")] = '\0';
-		err_run(err, EUCLEAN, "%lld pages read wrong, the first: %s", (long long)wrong,
-			text);
-	}
-	free(text);
-	return wrong < 0 ? (int)wrong : wrong ? -EUCLEAN : 0;
-}
-
 static const char *const vm_state_names[] = {"running", "ended", "failed", "removed"};
 
 static json_t *summarize(const struct run *run)
@@ -430,7 +404,7 @@ int run_go(struct run *run, progress_fn *progress, void *arg, struct err *err)
 	if (rc == 0 && !(run->summary = summarize(run)))
 		rc = err_run(err, ENOMEM, "no memory for results");
 	if (rc == 0 && run->oracle) /* its touches are no part of the results */
-		rc = check_contents(run, err);
+		rc = oracle_check_all(run->oracle, run->host, read_page, err);
 	if (rc == 0 && run->live)
 		rc = run_live_end(run->live, run->summary, err);
 	for (size_t i = 0; i < run->host->vms && !run->failed.exit_code; i++) {
