@@ -148,7 +148,7 @@ static inline bool swap_settled(const struct swap *s, mpn_t mpn)
 
 #define STORE_TRIES 3 /* slots tried for one page before the disk is given up */
 
-/* swap.c: slots, copies, and one page's way out. */
+/* page.c: slots, copies, and one page's way out and back. */
 
 /* A slot for one more page, from those that frames keep copies in if need be; or SLOT_NONE. */
 uint32_t swap_take_slot(struct swap *s);
@@ -159,6 +159,15 @@ void swap_copy_drop(struct swap *s, mpn_t mpn);
 
 /* Writes the frame's page, whose entry is e, to some slot; on failure the page is as it was. */
 MUST_CHECK int swap_store(struct swap *s, mpn_t mpn, pte_t e, uint32_t *slot, struct err *err);
+
+/* As struct page_handler has them, for PAGE_SWAPPED. */
+MUST_CHECK int swap_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access,
+			  struct err *err);
+void swap_drop(void *ctx, struct pmap *pmap, ppn_t ppn);
+MUST_CHECK int swap_adopt(void *ctx, struct pmap *pmap, ppn_t ppn, struct err *err);
+
+/* As struct awaited has it: what lies in those slots is read into the system's memory. */
+void swap_fetch(const void *ctx, const uint64_t *slot, uint32_t n);
 
 /*
  * batch.c: many pages' way out.
