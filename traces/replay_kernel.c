@@ -1,33 +1,8 @@
-#include "traces/replay_kernel.h"
-
-#include "traces/private.h"
+#include "traces/kernel_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define COW  (UINT64_C(1) << 9)	 /* shared since a fork, and writable by right */
-#define PROT (UINT64_C(1) << 10) /* a write is to be let through, and ends the protection */
-
-#define FLAGS_TABLE (GPTE_P | GPTE_W | GPTE_U)
-#define FLUSH_MOST  33 /* pages to flush one by one; more: the whole space, as Linux does */
-
-struct space {
-	uint32_t root; /* 0: none yet */
-};
-
-struct kernel {
-	struct mmu *mmu;
-	uint32_t pages;
-	uint32_t *refs; /* [pages] mappings; of a table, its words in use */
-	uint32_t *free; /* [pages] a stack: frees of it */
-	uint32_t frees, fresh;
-	struct idmap *ids; /* number -> index into space */
-	struct space *space;
-	size_t spaces, room, current;
-	bool large;
-	struct kernel_stats stats;
-};
 
 /* ---- memory ------------------------------------------------------------------- */
 
@@ -98,22 +73,17 @@ static void drop_ref(struct kernel *k, uint32_t ppn)
 /* ---- tables -------------------------------------------------------------------- */
 
 /* A call that only a bug makes fail. */
-static int checked(int rc, struct err *err)
+int kernel_checked(int rc, struct err *err)
 {
 	return rc == -EPERM || rc == -EFAULT
 		       ? err_run(err, EIO, "the guest's kernel was refused a change of its tables")
 		       : rc;
 }
 
-static gpte_t get(const struct kernel *k, uint32_t table, unsigned i)
+int kernel_set_word(struct kernel *k, uint32_t table, unsigned i, gpte_t word, struct err *err)
 {
-	return pt_read(&k->mmu->tables, (ppn_t){table}, i);
-}
-
-static int set(struct kernel *k, uint32_t table, unsigned i, gpte_t word, struct err *err)
-{
-	bool was = get(k, table, i) != 0;
-	int rc = checked(mmu_pt_write(k->mmu, (ppn_t){table}, i, word, err), err);
+	bool was = kernel_word(k, table, i) != 0;
+	int rc = kernel_checked(mmu_pt_write(k->mmu, (ppn_t){table}, i, word, err), err);
 
 	if (rc == 0)
 		k->refs[table] += (uint32_t)(word != 0) - was;
@@ -121,7 +91,7 @@ static int set(struct kernel *k, uint32_t table, unsigned i, gpte_t word, struct
 }
 
 /* A zeroed page that stays in its frame, for a table. */
-static int new_table(struct kernel *k, uint32_t *table, struct err *err)
+int kernel_new_table(struct kernel *k, uint32_t *table, struct err *err)
 {
 	ppn_t ppn = {0};
 	int rc = kernel_page(k, &ppn, err);
@@ -136,7 +106,7 @@ static int new_table(struct kernel *k, uint32_t *table, struct err *err)
 
 static int free_table(struct kernel *k, uint32_t table, struct err *err)
 {
-	int rc = checked(mmu_pt_unpin(k->mmu, (ppn_t){table}, err), err);
+	int rc = kernel_checked(mmu_pt_unpin(k->mmu, (ppn_t){table}, err), err);
 
 	if (rc)
 		return rc;
@@ -146,30 +116,25 @@ static int free_table(struct kernel *k, uint32_t table, struct err *err)
 }
 
 /* The new table, whatever is in it, becomes the word i of the one above. */
-static int link_table(struct kernel *k, uint32_t above, unsigned i, uint32_t table, unsigned level,
+int kernel_link_table(struct kernel *k, uint32_t above, unsigned i, uint32_t table, unsigned level,
 		      struct err *err)
 {
-	int rc = checked(mmu_pt_pin(k->mmu, (ppn_t){table}, level, err), err);
+	int rc = kernel_checked(mmu_pt_pin(k->mmu, (ppn_t){table}, level, err), err);
 
-	return rc ? rc : set(k, above, i, gpte_make(table, FLAGS_TABLE | GPTE_A), err);
+	return rc ? rc : kernel_set_word(k, above, i, gpte_make(table, FLAGS_TABLE | GPTE_A), err);
 }
 
 /* The kernel's half is the same in all spaces: a new word of a root goes into each. */
 static int link_root(struct kernel *k, unsigned i, uint32_t table, struct err *err)
 {
-	int rc = checked(mmu_pt_pin(k->mmu, (ppn_t){table}, PT_LEVELS - 1, err), err);
+	int rc = kernel_checked(mmu_pt_pin(k->mmu, (ppn_t){table}, PT_LEVELS - 1, err), err);
 
 	for (size_t s = 0; rc == 0 && s < k->spaces; s++) {
 		if (k->space[s].root)
-			rc = set(k, k->space[s].root, i, gpte_make(table, FLAGS_TABLE | GPTE_A),
-				 err);
+			rc = kernel_set_word(k, k->space[s].root, i,
+					     gpte_make(table, FLAGS_TABLE | GPTE_A), err);
 	}
 	return rc;
-}
-
-static uint32_t root(const struct kernel *k)
-{
-	return k->space[k->current].root;
 }
 
 /*
@@ -179,20 +144,20 @@ static uint32_t root(const struct kernel *k)
 static int table_of(struct kernel *k, uint64_t vpn, unsigned to, bool make, uint32_t *table,
 		    struct err *err)
 {
-	uint32_t at = root(k);
+	uint32_t at = kernel_root(k);
 
 	for (unsigned level = PT_LEVELS; level > to; level--) {
 		unsigned i = pt_index(vpn, level);
-		gpte_t w = get(k, at, i);
+		gpte_t w = kernel_word(k, at, i);
 		uint32_t next = (uint32_t)gpte_ppn(w);
 		if (!(w & GPTE_P) || gpte_leaf(w, level)) {
-			int rc = make ? new_table(k, &next, err) : 0;
+			int rc = make ? kernel_new_table(k, &next, err) : 0;
 			*table = 0;
 			if (rc || !make)
 				return rc;
 			rc = level == PT_LEVELS && vpn >= PT_KERNEL
 				     ? link_root(k, i, next, err)
-				     : link_table(k, at, i, next, level - 1, err);
+				     : kernel_link_table(k, at, i, next, level - 1, err);
 			if (rc)
 				return rc;
 		}
@@ -218,15 +183,15 @@ static int map_large(struct kernel *k, uint64_t vpn, bool write, bool *done, str
 	int rc = table_of(k, vpn, 2, true, &dir, err);
 
 	*done = false;
-	if (rc || get(k, dir, pt_index(vpn, 2)) || !(base = take_large(k)))
+	if (rc || kernel_word(k, dir, pt_index(vpn, 2)) || !(base = take_large(k)))
 		return rc;
 	for (uint32_t i = 0; rc == 0 && i < PT_LARGE; i++) {
 		k->refs[base + i] = 1;
 		rc = mmu_set_content(k->mmu, (ppn_t){base + i}, 0, err);
 	}
 	if (rc == 0)
-		rc = set(k, dir, pt_index(vpn, 2),
-			 gpte_make(base, leaf_flags(vpn, write) | GPTE_PS), err);
+		rc = kernel_set_word(k, dir, pt_index(vpn, 2),
+				     gpte_make(base, leaf_flags(vpn, write) | GPTE_PS), err);
 	k->stats.large_maps++;
 	k->stats.first_maps += PT_LARGE;
 	*done = true;
@@ -249,20 +214,22 @@ static int map_page(struct kernel *k, uint64_t vpn, bool write, struct err *err)
 		return rc;
 	k->refs[ppn.n] = 1;
 	k->stats.first_maps++;
-	return set(k, table, pt_index(vpn, 1), gpte_make(ppn.n, leaf_flags(vpn, write)), err);
+	return kernel_set_word(k, table, pt_index(vpn, 1), gpte_make(ppn.n, leaf_flags(vpn, write)),
+			       err);
 }
 
 /* A leaf of 2 MiB becomes a table of small ones. */
 static int split(struct kernel *k, uint32_t dir, uint64_t vpn, struct err *err)
 {
-	gpte_t w = get(k, dir, pt_index(vpn, 2));
+	gpte_t w = kernel_word(k, dir, pt_index(vpn, 2));
 	uint32_t table;
-	int rc = new_table(k, &table, err);
+	int rc = kernel_new_table(k, &table, err);
 
 	for (unsigned i = 0; rc == 0 && i < PT_WORDS; i++)
-		rc = set(k, table, i, (w & ~GPTE_PS) + ((uint64_t)i << PAGE_SHIFT), err);
+		rc = kernel_set_word(k, table, i, (w & ~GPTE_PS) + ((uint64_t)i << PAGE_SHIFT),
+				     err);
 	if (rc == 0)
-		rc = link_table(k, dir, pt_index(vpn, 2), table, 1, err);
+		rc = kernel_link_table(k, dir, pt_index(vpn, 2), table, 1, err);
 	k->stats.large_splits++;
 	return rc ? rc : mmu_flush_page(k->mmu, vpn, err);
 }
@@ -273,7 +240,7 @@ static int small_table(struct kernel *k, uint64_t vpn, uint32_t *table, struct e
 	uint32_t dir;
 	int rc = table_of(k, vpn, 2, false, &dir, err);
 
-	if (rc == 0 && dir && (get(k, dir, pt_index(vpn, 2)) & GPTE_PS))
+	if (rc == 0 && dir && (kernel_word(k, dir, pt_index(vpn, 2)) & GPTE_PS))
 		rc = split(k, dir, vpn, err);
 	return rc ? rc : table_of(k, vpn, 1, false, table, err);
 }
@@ -287,7 +254,7 @@ static int open_page(struct kernel *k, uint64_t vpn, struct err *err)
 
 	if (rc)
 		return rc;
-	gpte_t w = table ? get(k, table, pt_index(vpn, 1)) : 0;
+	gpte_t w = table ? kernel_word(k, table, pt_index(vpn, 1)) : 0;
 	if (!(w & (COW | PROT)))
 		return err_run(err, EIO, "the guest's kernel finds no reason for a fault");
 	uint32_t old = (uint32_t)gpte_ppn(w);
@@ -305,7 +272,7 @@ static int open_page(struct kernel *k, uint64_t vpn, struct err *err)
 		k->stats.cow_reuses += (w & COW) != 0;
 	}
 	w = (w & ~(COW | PROT)) | GPTE_W | GPTE_A | GPTE_D;
-	rc = set(k, table, pt_index(vpn, 1), w, err);
+	rc = kernel_set_word(k, table, pt_index(vpn, 1), w, err);
 	return rc ? rc : mmu_flush_page(k->mmu, vpn, err);
 }
 
@@ -337,15 +304,10 @@ struct range {
 };
 
 /* Pages below a word of that level. */
-static uint64_t span(unsigned level)
-{
-	return UINT64_C(1) << (9 * (level - 1));
-}
-
 static int range_leaf(struct kernel *k, struct range *r, uint32_t table, unsigned i, unsigned level,
 		      uint64_t vpn, struct err *err)
 {
-	gpte_t w = get(k, table, i), now = 0;
+	gpte_t w = kernel_word(k, table, i), now = 0;
 	bool many = r->last - r->first >= FLUSH_MOST;
 
 	if (!r->unmap) {
@@ -354,12 +316,12 @@ static int range_leaf(struct kernel *k, struct range *r, uint32_t table, unsigne
 		if (now == w)
 			return 0;
 	}
-	int rc = set(k, table, i, now, err);
+	int rc = kernel_set_word(k, table, i, now, err);
 	/* The flush comes before the pages are used again. */
 	if (rc == 0 && (!many || (w & GPTE_G)))
 		rc = mmu_flush_page(k->mmu, vpn, err);
 	r->changed++;
-	for (uint32_t p = 0; r->unmap && rc == 0 && p < span(level); p++)
+	for (uint32_t p = 0; r->unmap && rc == 0 && p < kernel_span(level); p++)
 		drop_ref(k, (uint32_t)gpte_ppn(w) + p);
 	return rc;
 }
@@ -367,19 +329,19 @@ static int range_leaf(struct kernel *k, struct range *r, uint32_t table, unsigne
 static int range_walk(struct kernel *k, struct range *r, uint32_t table, unsigned level,
 		      uint64_t base, struct err *err)
 {
-	uint64_t each = span(level);
+	uint64_t each = kernel_span(level);
 	unsigned i = r->first > base ? (unsigned)((r->first - base) / each) : 0;
 	int rc = 0;
 
 	for (; rc == 0 && i < PT_WORDS && base + i * each <= r->last; i++) {
 		uint64_t vpn = base + i * each;
-		gpte_t w = get(k, table, i);
+		gpte_t w = kernel_word(k, table, i);
 		if (!(w & GPTE_P))
 			continue;
 		bool whole = r->first <= vpn && vpn + each - 1 <= r->last;
 		if (level == 2 && (w & GPTE_PS) && !whole) {
 			rc = split(k, table, vpn, err);
-			w = get(k, table, i);
+			w = kernel_word(k, table, i);
 		}
 		if (rc == 0 && gpte_leaf(w, level)) {
 			rc = range_leaf(k, r, table, i, level, vpn, err);
@@ -390,7 +352,7 @@ static int range_walk(struct kernel *k, struct range *r, uint32_t table, unsigne
 			rc = range_walk(k, r, next, level - 1, vpn, err);
 		/* Tables of the kernel's half stay: other roots know them. */
 		if (rc == 0 && k->refs[next] == 0 && vpn < PT_KERNEL) {
-			rc = set(k, table, i, 0, err);
+			rc = kernel_set_word(k, table, i, 0, err);
 			if (rc == 0)
 				rc = mmu_flush_page(k->mmu, vpn, err);
 			if (rc == 0)
@@ -409,9 +371,9 @@ static int range_do(struct kernel *k, struct range *r, uint64_t page, uint64_t p
 		return 0;
 	r->first = page;
 	r->last = pages > all - page ? all - 1 : page + pages - 1;
-	int rc = range_walk(k, r, root(k), PT_LEVELS, 0, err);
+	int rc = range_walk(k, r, kernel_root(k), PT_LEVELS, 0, err);
 	if (rc == 0 && r->changed && r->last - r->first >= FLUSH_MOST)
-		rc = mmu_flush_space(k->mmu, root(k), err);
+		rc = mmu_flush_space(k->mmu, kernel_root(k), err);
 	return rc;
 }
 
@@ -427,136 +389,6 @@ int kernel_protect(struct kernel *k, uint64_t page, uint64_t pages, bool writes,
 	struct range r = {.writes = writes};
 
 	return range_do(k, &r, page, pages, err);
-}
-
-/* ---- spaces ---------------------------------------------------------------------- */
-
-/* A root with the kernel's half in it. */
-static int new_root(struct kernel *k, uint32_t *table, struct err *err)
-{
-	int rc = new_table(k, table, err);
-
-	for (unsigned i = PT_WORDS / 2; rc == 0 && i < PT_WORDS; i++) {
-		gpte_t w = k->spaces ? get(k, k->space[0].root, i) : 0;
-		if (w)
-			rc = set(k, *table, i, w, err);
-	}
-	return rc;
-}
-
-/* The index of the space of that number; the space may have no root yet. */
-static int find_space(struct kernel *k, uint64_t number, size_t *index, struct err *err)
-{
-	const uint64_t *at = idmap_find(k->ids, number);
-
-	if (at) {
-		*index = *at;
-		return 0;
-	}
-	if (k->spaces == k->room) {
-		size_t room = k->room ? 2 * k->room : 16;
-		struct space *list = realloc(k->space, room * sizeof *list);
-		if (!list)
-			return err_run(err, ENOMEM, "no memory for an address space");
-		k->space = list;
-		k->room = room;
-	}
-	if (idmap_add(k->ids, number, k->spaces))
-		return err_run(err, ENOMEM, "no memory for an address space");
-	k->space[k->spaces] = (struct space){0};
-	*index = k->spaces++;
-	k->stats.spaces++;
-	return 0;
-}
-
-static int enter(struct kernel *k, size_t index, struct err *err)
-{
-	k->current = index;
-	return checked(mmu_load_root(k->mmu, root(k), err), err);
-}
-
-int kernel_switch(struct kernel *k, uint64_t number, struct err *err)
-{
-	size_t index;
-	int rc = find_space(k, number, &index, err);
-
-	if (rc)
-		return rc;
-	if (!k->space[index].root) {
-		uint32_t table;
-		rc = new_root(k, &table, err);
-		if (rc == 0)
-			rc = checked(mmu_pt_pin(k->mmu, (ppn_t){table}, PT_LEVELS, err), err);
-		if (rc)
-			return rc;
-		k->space[index].root = table;
-	}
-	return index == k->current ? 0 : enter(k, index, err);
-}
-
-static void share_leaf(struct kernel *k, gpte_t w, unsigned level)
-{
-	for (uint32_t i = 0; i < span(level); i++)
-		k->refs[(uint32_t)gpte_ppn(w) + i]++;
-}
-
-/* What is below one table is copied to another, empty, of the child. Both map it read-only. */
-static int copy_table(struct kernel *k, uint32_t from, uint32_t to, unsigned level, struct err *err)
-{
-	unsigned end = level == PT_LEVELS ? PT_WORDS / 2 : PT_WORDS;
-	int rc = 0;
-
-	for (unsigned i = 0; rc == 0 && i < end; i++) {
-		gpte_t w = get(k, from, i);
-		uint32_t table;
-		if (!(w & GPTE_P))
-			continue;
-		if (gpte_leaf(w, level)) {
-			gpte_t now = w & GPTE_W ? (w & ~GPTE_W) | COW : w;
-			if (now != w)
-				rc = set(k, from, i, now, err);
-			if (rc == 0)
-				rc = set(k, to, i, now, err);
-			if (rc == 0)
-				share_leaf(k, w, level);
-			continue;
-		}
-		rc = new_table(k, &table, err);
-		if (rc == 0)
-			rc = copy_table(k, (uint32_t)gpte_ppn(w), table, level - 1, err);
-		if (rc == 0)
-			rc = link_table(k, to, i, table, level - 1, err);
-	}
-	return rc;
-}
-
-int kernel_fork(struct kernel *k, uint64_t child, struct err *err)
-{
-	size_t parent = k->current, index;
-	uint32_t table;
-	int rc = find_space(k, child, &index, err);
-
-	if (rc || index == parent)
-		return rc;
-	if (k->space[index].root) { /* its old one goes */
-		rc = enter(k, index, err);
-		if (rc == 0)
-			rc = kernel_unmap(k, 0, PT_KERNEL, err);
-		if (rc == 0)
-			rc = enter(k, parent, err);
-		if (rc == 0)
-			rc = copy_table(k, root(k), k->space[index].root, PT_LEVELS, err);
-	} else {
-		rc = new_root(k, &table, err);
-		if (rc == 0)
-			rc = copy_table(k, root(k), table, PT_LEVELS, err);
-		if (rc == 0)
-			rc = checked(mmu_pt_pin(k->mmu, (ppn_t){table}, PT_LEVELS, err), err);
-		if (rc == 0)
-			k->space[index].root = table;
-	}
-	k->stats.forks++;
-	return rc ? rc : mmu_flush_space(k->mmu, root(k), err);
 }
 
 /* ---- life ------------------------------------------------------------------------- */
