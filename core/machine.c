@@ -71,8 +71,12 @@ int machine_renew_stamps(struct machine *m)
 			key[n++] = (uint64_t)m->stamp[i] << 32 | i;
 	}
 	qsort(key, n, sizeof *key, by_value);
-	for (uint32_t i = 0; i < n; i++)
-		m->stamp[(uint32_t)key[i]] = i + 1;
+	for (uint32_t i = 0; i < n; i++) {
+		const uint32_t mpn = (uint32_t)key[i], was = m->stamp[mpn];
+		m->stamp[mpn] = i + 1;
+		if (m->seen)
+			m->seen[mpn] = m->seen[mpn] == was ? i + 1 : STAMP_FREE;
+	}
 	m->now = n + 1;
 	m->stamp_epoch++;
 	free(key);

@@ -77,6 +77,7 @@ struct machine {
 	struct frame *frame;  /* [frames] */
 	uint8_t *used;	      /* [frames] 1: touched since a victim policy cleared it */
 	uint32_t *stamp;      /* [frames] last use, or STAMP_FREE. One of the two, or neither */
+	uint32_t *seen;	      /* [frames] or NULL, a policy's own: the stamp that it last saw */
 	uint32_t now;	      /* the next stamp: one per reference, from 1 */
 	uint32_t stamp_epoch; /* grows when machine_renew_stamps() renumbers */
 	uint32_t frames;
@@ -160,7 +161,8 @@ static inline void machine_use(struct machine *m, mpn_t mpn)
 }
 
 /*
- * Renumbers the stamps densely in their order, so that 32 bits last for ever.
+ * Renumbers the stamps densely in their order, so that 32 bits last for ever. Where
+ * seen was a frame's stamp it is so afterwards, and nowhere else.
  * Called when now is past STAMP_LIMIT, between references. -ENOMEM changes nothing.
  */
 MUST_CHECK int machine_renew_stamps(struct machine *m);

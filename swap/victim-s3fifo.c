@@ -16,17 +16,15 @@
 #include "swap/private.h"
 
 #include <errno.h>
-#include <string.h>
 
 struct s3fifo_state {
 	struct victim_env env;
 	struct frame_links links;
 	struct frame_list small, main;
-	uint32_t *looked; /* [frames] the stamp when we last looked at the frame */
+	uint32_t *looked; /* [frames] machine.seen: the stamp when we last looked at the frame */
 	uint8_t *in_main; /* [frames] which list a frame is on */
 	uint64_t *ghost;  /* [ghost_mask + 1] fingerprint << 32 | eviction number */
 	uint32_t ghost_mask, evictions, small_target;
-	uint32_t epoch;	   /* of the stamps in looked */
 	uint32_t evicting; /* MPN that pick() returned from the small queue, or UINT32_MAX */
 };
 
@@ -50,7 +48,7 @@ static int s3fifo_open(void *state, const struct victim_env *env)
 	while (places < frames && places < (1u << 31))
 		places *= 2;
 	s->ghost_mask = places - 1;
-	s->looked = meter_alloc(meter, frames * sizeof *s->looked);
+	s->looked = env->host->machine.seen = meter_alloc(meter, frames * sizeof *s->looked);
 	s->in_main = meter_alloc(meter, frames);
 	s->ghost = meter_alloc(meter, ghost_bytes(s));
 	int rc = frame_links_init(&s->links, meter, frames);
@@ -63,6 +61,7 @@ static void s3fifo_close(void *state)
 	struct meter *meter = &s->env.host->meter;
 	uint32_t frames = s->env.host->machine.frames;
 
+	s->env.host->machine.seen = NULL;
 	meter_free(meter, s->looked, frames * sizeof *s->looked);
 	meter_free(meter, s->in_main, frames);
 	meter_free(meter, s->ghost, ghost_bytes(s));
@@ -145,22 +144,10 @@ static mpn_t walk(struct s3fifo_state *s, struct frame_list *list)
 	return MPN_NONE;
 }
 
-/* The stamps were renumbered: once in 2^31 references, nothing counts as used again. */
-static void look_anew(struct s3fifo_state *s)
-{
-	const struct machine *m = &s->env.host->machine;
-
-	memcpy(s->looked, m->stamp, m->frames * sizeof *s->looked);
-	s->epoch = m->stamp_epoch;
-}
-
 static mpn_t s3fifo_pick(void *state)
 {
 	struct s3fifo_state *s = state;
 	mpn_t mpn = MPN_NONE;
-
-	if (s->epoch != s->env.host->machine.stamp_epoch)
-		look_anew(s);
 
 	s->evicting = UINT32_MAX;
 	if (s->small.n >= s->small_target || s->main.n == 0) {

@@ -10,7 +10,8 @@
  * victim_env, which open() fills; swap changes `only` there between picks, by
  * victim_aim(). `track` asks for machine.used (a byte that a touch sets and the
  * policy clears, the accessed bit of real hardware) or machine.stamp (the time
- * of the last touch); either costs the replayer a store per reference.
+ * of the last touch); either costs the replayer a store per reference. Stamps are
+ * renumbered; who keeps some lets machine.seen be what it keeps.
  *
  * A new policy is one file like victim-random.c and one line in victims[].
  */

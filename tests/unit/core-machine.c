@@ -260,12 +260,14 @@ static void used_marks_die_with_the_frame(void)
 /* Renewal: the same order among frames in use, free ones stay free, now is the newest. */
 static void renewal_keeps_the_order(void)
 {
-	uint32_t before[FRAMES];
+	uint32_t before[FRAMES], seen[FRAMES];
+	bool newest[FRAMES]; /* seen is the frame's stamp */
 	struct machine m;
 	struct rng rng;
 
 	open_machine(&m);
 	CU_ASSERT_EQUAL(machine_track(&m, TRACK_STAMPS), 0);
+	m.seen = seen;
 	rng_init(&rng, test_seed(6), "renewal", 0);
 	for (uint32_t i = 0; i < 30; i++)
 		machine_own(&m, machine_take(&m), 0, (ppn_t){i});
@@ -274,6 +276,9 @@ static void renewal_keeps_the_order(void)
 		for (uint32_t i = 0; i < FRAMES; i++) {
 			if (m.stamp[i] != STAMP_FREE)
 				m.stamp[i] = 1 + (uint32_t)rng_below(&rng, STAMP_LIMIT);
+			newest[i] = rng_below(&rng, 2);
+			seen[i] = newest[i] ? m.stamp[i] : 1 + (uint32_t)rng_below(&rng, 60);
+			newest[i] = seen[i] == m.stamp[i];
 		}
 		memcpy(before, m.stamp, sizeof before);
 		uint32_t epoch = m.stamp_epoch;
@@ -283,6 +288,8 @@ static void renewal_keeps_the_order(void)
 		for (uint32_t i = 0; i < FRAMES; i++) {
 			CU_ASSERT_EQUAL(m.stamp[i] == STAMP_FREE, before[i] == STAMP_FREE);
 			CU_ASSERT_TRUE(m.stamp[i] < m.now);
+			CU_ASSERT_TRUE(m.stamp[i] == STAMP_FREE ||
+				       (seen[i] == m.stamp[i]) == newest[i]);
 			for (uint32_t j = 0; j < FRAMES; j++) {
 				if (before[i] < before[j])
 					CU_ASSERT_TRUE(m.stamp[i] < m.stamp[j]);
