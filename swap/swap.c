@@ -196,9 +196,10 @@ static int victim_start(struct swap *s, const struct pmap_part *pmaps, struct er
 
 	rng_init(&env.rng, (uint64_t)s->host->opts.seed, "swap victim", 0);
 	s->victim = v;
-	s->victim_state = calloc(1, v->state_size);
-	if (!s->victim_state || machine_track(&s->host->machine, v->track) ||
-	    (v->open && v->open(s->victim_state, &env)))
+	/* Only a state that open() saw may be closed. */
+	if (machine_track(&s->host->machine, v->track) == 0)
+		s->victim_state = calloc(1, v->state_size);
+	if (!s->victim_state || (v->open && v->open(s->victim_state, &env)))
 		return err_run(err, ENOMEM, "no memory for victim policy %s", v->policy.name);
 	return 0;
 }

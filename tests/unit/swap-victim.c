@@ -58,5 +58,47 @@ static void clean_pages_are_not_written_again(void)
 	}
 }
 
+static int opened, closed;
+
+static int opens_in_vain(void *state, const struct victim_env *env)
+{
+	*(struct victim_env *)state = *env;
+	opened++;
+	return -ENOMEM;
+}
+
+static void is_closed(void *state)
+{
+	CU_ASSERT_PTR_NOT_NULL(((const struct victim_env *)state)->host);
+	closed++;
+}
+
+/* Without memory: a policy is closed if it was opened, whatever came of that. */
+static void closed_if_opened(void)
+{
+	struct victim v = {
+		.policy = {"vain", "gets no memory"},
+		.state_size = sizeof(struct victim_env),
+		.open = opens_in_vain,
+		.close = is_closed,
+		.track = (enum frame_track)3, /* which machine_track() has nothing for */
+	};
+
+	for (int i = 0; i < 2; i++, v.track = TRACK_STAMPS) {
+		struct test_host t;
+		struct swap *swap;
+		struct err err = {0};
+		test_host_new(&t, (struct test_shape){.frames = 4, .no_swap = true});
+		opened = closed = 0;
+		t.swap_opts.victim = &v.policy;
+		CU_ASSERT_EQUAL(swap_open(t.host, t.pmaps, &t.swap_opts, 16, &os_io, &swap, &err),
+				-ENOMEM);
+		CU_ASSERT_EQUAL(opened, i);
+		CU_ASSERT_EQUAL(closed, i);
+		CU_ASSERT_TRUE(test_one_line(&err));
+		test_host_free(&t);
+	}
+}
+
 TESTS("swap/victim", {"contract", every_policy_keeps_the_contract}, {"none", none_never_picks},
-      {"clean pages", clean_pages_are_not_written_again})
+      {"clean pages", clean_pages_are_not_written_again}, {"closed if opened", closed_if_opened})
