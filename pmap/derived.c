@@ -700,10 +700,10 @@ struct again {
 
 static inline __attribute__((always_inline)) bool walk_again(void *mode, struct mmu_walks *w,
 							     struct tlb_region *r,
-							     const struct tlb_rec *rec, bool made)
+							     const struct tlb_rec *rec,
+							     uint64_t made)
 {
 	const struct again *a = mode;
-	const uint64_t above = made & (r->pde_until < w->pde_next); /* from above the last table */
 
 	(void)rec;
 	/* Tables as they were, and a walk cache that knows where the one above the last is. */
@@ -712,19 +712,17 @@ static inline __attribute__((always_inline)) bool walk_again(void *mode, struct 
 			return false;
 		if (walk_from_known(a->mmu, r))
 			r->ready = a->sum;
-		else if (above)
+		else if (r->pde_until < w->pde.next)
 			return false;
 	}
-	w->refs += made + above;
-	mmu_pde_fill(w, r, above);
+	w->refs -= made + mmu_fifo_fill(&w->pde, &r->pde_until, made);
 	return true;
 }
 
-size_t derived_run(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring, size_t at,
-		   size_t n)
+void derived_run(struct mmu *mmu, struct mmu_row *row)
 {
 	const struct derived *d = mmu->state;
 	struct again a = {mmu, d->gen, d->gen + mmu->pdpte.changes};
 
-	return mmu_run_by(mmu, ref, ring, at, n, &a, walk_again);
+	mmu_run_by(mmu, row, &a, walk_again);
 }

@@ -259,9 +259,9 @@ struct again {
 	struct mmu *mmu;
 	struct ept *e;
 	struct ept_dir *dir;
-	uint64_t sum, l3, next, entries;
+	uint64_t sum, l3;
+	struct mmu_fifo dirs, nested;
 	uint64_t *until; /* of the nested TLB, or NULL */
-	uint64_t nested_next, nested_entries;
 };
 
 /*
@@ -286,23 +286,18 @@ static __attribute__((noinline)) bool ready(const struct mmu *mmu, const struct 
  * are as good as random: so there is no branch on either.
  */
 static inline __attribute__((always_inline)) uint64_t
-nested_again(struct again *a, struct ept_dir *d, uint32_t ppn, bool made)
+nested_again(struct again *a, struct ept_dir *d, uint32_t ppn, uint64_t made)
 {
-	if (a->until) {
-		if (!made || a->until[ppn] >= a->nested_next)
-			return 0;
-		a->until[ppn] = a->nested_next++ + a->nested_entries;
-	}
-	const uint64_t missed = made & (d->until < a->next);
-	d->until = tlb_choose(missed, a->next + a->entries, d->until);
-	a->next += missed;
-	return made + missed;
+	if (a->until) /* what the nested TLB has takes no reference */
+		made = mmu_fifo_fill(&a->nested, &a->until[ppn], made);
+	return -made - mmu_fifo_fill(&a->dirs, &d->until, made);
 }
 
 /* As ept_walk_by(), for a walk that begins at the last level or the one above it. */
 static inline __attribute__((always_inline)) bool walk_again(void *mode, struct mmu_walks *w,
 							     struct tlb_region *r,
-							     const struct tlb_rec *rec, bool made)
+							     const struct tlb_rec *rec,
+							     uint64_t made)
 {
 	struct again *a = mode;
 	struct ept_dir *d = &a->dir[rec->ppn / PT_LARGE];
@@ -310,16 +305,14 @@ static inline __attribute__((always_inline)) bool walk_again(void *mode, struct 
 	if (unlikely(d->l3_seen != a->l3 ||
 		     (r->ready != a->sum && !ready(a->mmu, a->e, r, a->sum))))
 		return false;
-	const uint64_t above = made & (r->pde_until < w->pde_next); /* from above the last table */
-	w->refs += made + above +
-		   nested_again(a, &a->dir[r->table_ppn / PT_LARGE], r->table_ppn, above);
-	mmu_pde_fill(w, r, above);
+	const uint64_t above = mmu_fifo_fill(&w->pde, &r->pde_until, made); /* the last table's */
+	w->refs += nested_again(a, &a->dir[r->table_ppn / PT_LARGE], r->table_ppn, above);
 	w->refs += nested_again(a, d, rec->ppn, made);
+	w->refs -= made + above;
 	return true;
 }
 
-size_t ept_run_by(struct mmu *mmu, struct ept *e, const uint64_t *ref,
-		  struct tlb_region *const *ring, size_t at, size_t n)
+void ept_run_by(struct mmu *mmu, struct ept *e, struct mmu_row *row)
 {
 	struct again a = {
 		.mmu = mmu,
@@ -327,22 +320,19 @@ size_t ept_run_by(struct mmu *mmu, struct ept *e, const uint64_t *ref,
 		.dir = e->dir,
 		.sum = mmu->tables.upper_gen + mmu->pdpte.changes + e->l3.changes,
 		.l3 = e->l3.changes,
-		.next = e->next,
-		.entries = e->entries,
+		.dirs = {e->next, e->entries},
 	};
 
 	if (likely(!e->nested_entries)) {
-		n = mmu_run_by(mmu, ref, ring, at, n, &a, walk_again);
-		e->next = a.next;
-		return n;
+		mmu_run_by(mmu, row, &a, walk_again);
+		e->next = a.dirs.next;
+		return;
 	}
 	a.until = e->until;
-	a.nested_next = e->nested_next;
-	a.nested_entries = e->nested_entries;
-	n = mmu_run_by(mmu, ref, ring, at, n, &a, walk_again);
-	e->next = a.next;
-	e->nested_next = a.nested_next;
-	return n;
+	a.nested = (struct mmu_fifo){e->nested_next, e->nested_entries};
+	mmu_run_by(mmu, row, &a, walk_again);
+	e->next = a.dirs.next;
+	e->nested_next = a.nested.next;
 }
 
 /* ---- the mode ----------------------------------------------------------------- */
@@ -387,10 +377,9 @@ static int ept_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum ac
 	return ept_walk_by(mmu, mmu->state, violation, r, vpn, access, walk, fault, err);
 }
 
-static size_t ept_run(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring,
-		      size_t at, size_t n)
+static void ept_run(struct mmu *mmu, struct mmu_row *row)
 {
-	return ept_run_by(mmu, mmu->state, ref, ring, at, n);
+	ept_run_by(mmu, mmu->state, row);
 }
 
 static void ept_changed(struct mmu *mmu, ppn_t ppn)

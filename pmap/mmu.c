@@ -367,6 +367,19 @@ static inline int put(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum 
 	return 0;
 }
 
+bool mmu_run_one(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum access access)
+{
+	const uint64_t ref = vpn << MMU_REF_SHIFT | access;
+	struct mmu_row row;
+
+	row.ref = &ref;
+	row.at = row.far = row.near = 0;
+	row.end = row.words = 1;
+	row.region[0] = r;
+	mmu->run(mmu, &row);
+	return row.at;
+}
+
 int mmu_miss(struct mmu *mmu, uint64_t vpn, enum access access, ppn_t *ppn, struct mmu_fault *fault,
 	     struct err *err)
 {

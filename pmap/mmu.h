@@ -112,17 +112,32 @@ struct translation;
 
 /* References in a row: words with the VPN from this bit on, bit 0 of a write, else zeros. */
 #define MMU_REF_SHIFT 28
-#define MMU_RING      128 /* regions of such references, by their number modulo this */
+
+/*
+ * What is fetched ahead for a row: FAR references before its turn, by its address, the
+ * record of one; NEAR before it, when that has come, what the record says is needed too.
+ */
+#define MMU_FAR	 24
+#define MMU_NEAR 10
+#define MMU_RING 64 /* a power of two above MMU_FAR */
 
 struct tlb_region;
 
+struct mmu_row {
+	const uint64_t *ref;
+	size_t at, end;	  /* the next one, and how far the row may go now */
+	size_t words;	  /* that can be fetched for; what is no reference does no harm */
+	size_t far, near; /* up to where it was */
+	uint64_t writes;  /* of those that were done, added up */
+	struct tlb_region
+		*region[MMU_RING]; /* of those at % MMU_RING that are fetched; or others */
+};
+
 /*
- * References that a TLB serves, or a walk that was made before (tlb_knows()), up to n of
- * them: all is done that mmu_ref() would do. Returns how many were; the next is another,
- * and nothing happened. The region of ref[i], or some other, is ring[(at + i) % MMU_RING].
+ * References that a TLB serves, or a walk that was made before (tlb_knows()): all is done
+ * that mmu_ref() would do, up to row->end or to one that is none of these.
  */
-typedef size_t mmu_run_fn(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring,
-			  size_t at, size_t n);
+typedef void mmu_run_fn(struct mmu *mmu, struct mmu_row *row);
 
 struct mmu {
 	struct pmap *pmap;
@@ -286,15 +301,17 @@ static inline bool mmu_first(struct mmu *mmu, const struct tlb_region *r, const 
 	return true;
 }
 
+/* The same where the mode has rows: whether it could be in one. */
+bool mmu_run_one(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum access access);
+
 /* A reference. *ppn is the page; 0, MMU_FAULT or -errno, nothing referenced. */
 MUST_CHECK static inline int mmu_ref(struct mmu *mmu, uint64_t vpn, enum access access, ppn_t *ppn,
 				     struct mmu_fault *fault, struct err *err)
 {
 	struct tlb_region *r = tlb_find(&mmu->tlb, tlb_key(mmu->space, vpn));
 	const struct tlb_rec *rec = r ? &r->rec[vpn & (PT_LARGE - 1)] : NULL;
-	const uint64_t ref = vpn << MMU_REF_SHIFT | access;
 
-	if (rec && mmu->run && mmu->run(mmu, &ref, &r, 0, 1)) {
+	if (rec && mmu->run && mmu_run_one(mmu, r, vpn, access)) {
 		ppn->n = rec->ppn;
 		return 0;
 	}
@@ -311,13 +328,12 @@ MUST_CHECK static inline int mmu_ref(struct mmu *mmu, uint64_t vpn, enum access 
  * anything; so gcc would leave calls to them out, were they not always inlined. The
  * region is of another address, where the page has none, or space or regions change.
  */
-static inline __attribute__((always_inline)) struct tlb_region *mmu_fetch(const struct mmu *mmu,
-									  uint64_t vpn)
+static inline __attribute__((always_inline)) struct tlb_region *
+mmu_fetch(const struct tlb *t, uint64_t space, uint64_t vpn)
 {
-	struct tlb_region *r = mmu->tlb.memo[tlb_memo_of(tlb_key(mmu->space, vpn))];
+	struct tlb_region *r = t->memo[tlb_memo_of(space | vpn >> 9)];
 
 	__builtin_prefetch(&r->rec[vpn & (PT_LARGE - 1)], 1);
-	__builtin_prefetch(r, 1);
 	return r;
 }
 
@@ -334,14 +350,16 @@ mmu_fetch_words(const struct mmu *mmu, const struct tlb_region *r, uint64_t vpn)
 	}
 }
 
-static inline __attribute__((always_inline)) void
-mmu_fetch_near(const struct mmu *mmu, const struct tlb_region *r, uint64_t vpn)
+static inline __attribute__((always_inline)) void mmu_fetch_near(const struct mmu *mmu,
+								 const struct tlb_region *r,
+								 uint64_t vpn, const pte_t *pte,
+								 uint16_t gen)
 {
 	const struct tlb_rec *rec = &r->rec[vpn & (PT_LARGE - 1)];
 	const uint32_t ppn = rec->ppn; /* below pages, were it of another address */
 
-	__builtin_prefetch(&mmu->pmap->pte[ppn], 1);
-	if (likely(rec->gen == mmu->tlb.gen[TLB_LOCAL]))
+	__builtin_prefetch(&pte[ppn], 1);
+	if (likely(rec->gen == gen))
 		return;
 	/* It has been flushed since, and will be walked for, likely to where it was. */
 	mmu_fetch_words(mmu, r, vpn);
@@ -358,6 +376,42 @@ mmu_fetch_by_word(const struct mmu *mmu, const struct tlb_region *r, uint64_t vp
 	const uint64_t ppn = gpte_ppn(r->pt->word[vpn & (PT_WORDS - 1)]);
 	if (likely(ppn < mmu->pmap->pages))
 		__builtin_prefetch(&mmu->pmap->pte[ppn], 1);
+}
+
+/* The first fetch of reference i of a row, and the second. */
+static inline __attribute__((always_inline)) void mmu_fetch_far(const struct mmu *mmu,
+								struct mmu_row *row, size_t i)
+{
+	const uint64_t vpn = row->ref[i] >> MMU_REF_SHIFT;
+	struct tlb_region *r = mmu_fetch(&mmu->tlb, tlb_key(mmu->space, 0), vpn);
+
+	row->region[i % MMU_RING] = r;
+	if (!mmu->run)
+		mmu_fetch_words(mmu, r, vpn);
+}
+
+static inline __attribute__((always_inline)) void
+mmu_fetch_second(const struct mmu *mmu, const struct mmu_row *row, size_t i)
+{
+	const struct tlb_region *r = row->region[i % MMU_RING];
+
+	if (mmu->run)
+		mmu_fetch_near(mmu, r, row->ref[i] >> MMU_REF_SHIFT, mmu->pmap->pte,
+			       mmu->tlb.gen[TLB_LOCAL]);
+	else
+		mmu_fetch_by_word(mmu, r, row->ref[i] >> MMU_REF_SHIFT);
+}
+
+/* Fetches what has not been, for the references before `until` and those that follow it. */
+static inline void mmu_fetch_until(const struct mmu *mmu, struct mmu_row *row, size_t until)
+{
+	const size_t far = min_u64(until + MMU_FAR, row->words);
+	const size_t near = min_u64(until + MMU_NEAR, row->words);
+
+	for (row->far = max_u64(row->far, row->at); row->far < far; row->far++)
+		mmu_fetch_far(mmu, row, row->far);
+	for (row->near = max_u64(row->near, row->at); row->near < near; row->near++)
+		mmu_fetch_second(mmu, row, row->near);
 }
 
 /* ---- what the host does ------------------------------------------------------ */

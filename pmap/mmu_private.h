@@ -233,7 +233,6 @@ int ept_walk_by(struct mmu *mmu, struct ept *e, ept_violation_fn *violation, str
 		struct err *err);
 
 /* The rows of references that the table serves (mmu_run_fn). */
-size_t ept_run_by(struct mmu *mmu, struct ept *e, const uint64_t *ref,
-		  struct tlb_region *const *ring, size_t at, size_t n);
+void ept_run_by(struct mmu *mmu, struct ept *e, struct mmu_row *row);
 
 #endif

@@ -3,12 +3,12 @@
  * replay with an MMU. A mode makes a function of it (struct translation's run).
  *
  * Two in three references miss both TLBs where a guest's memory is large, so that the time
- * of a replay is that of finding this out and of bringing TLBs and walk caches up to date:
- * some 130 instructions a reference. What does not change in a row is read once
- * before it, and what is counted is added up and written back after it. All that is not
- * usual ends the row before anything has happened, so that nothing is called. Whether
- * the second level has a page is as good as random, and its cost would be that of a wrong
- * guess by the processor: there is no branch on it.
+ * of a replay is that of finding this out and of bringing TLBs and walk caches up to date.
+ * What does not change in a row is read once before it, and what is counted is added up
+ * and written back after it. All that is not usual ends the row before anything has
+ * happened, so that nothing is called. Whether the second level has a page is as good as
+ * random, and a processor's wrong guess costs more than what either case would: there is
+ * no branch on it.
  *
  * For modes only. One VM, one thread.
  */
@@ -17,25 +17,42 @@
 
 #include "pmap/mmu_private.h"
 
-/* The walk cache of last-level tables, while a row goes on; and what walks took. */
+/*
+ * What may be or not is a mask, all ones or zeros: compilers make of it just what is
+ * written, neither a branch nor a bool on the way.
+ */
+static inline uint64_t mmu_mask(bool is)
+{
+	return -(uint64_t)is;
+}
+
+/* A FIFO whose entries know how long they stay, while a row goes on. */
+struct mmu_fifo {
+	uint64_t next, entries;
+};
+
+/* Puts what stays until *until into it, if it may and is not there: whether it was put. */
+static inline uint64_t mmu_fifo_fill(struct mmu_fifo *f, uint64_t *until, uint64_t may)
+{
+	const uint64_t put = may & mmu_mask(*until < f->next);
+
+	*until += (f->next + f->entries - *until) & put;
+	f->next -= put;
+	return put;
+}
+
+/* The walk cache of last-level tables; and what walks took. */
 struct mmu_walks {
-	uint64_t pde_next, pde_entries;
+	struct mmu_fifo pde;
 	uint64_t refs;
 };
 
 /*
- * A walk for a record that knows of one: counts it, if `made`, by the walk caches, or
- * refuses, whether made or not, without a trace.
+ * A walk for a record that knows of one: counts it, if the mask `made` says so, by the
+ * walk caches, or refuses, whether made or not, without a trace.
  */
 typedef bool mmu_again_fn(void *mode, struct mmu_walks *walks, struct tlb_region *r,
-			  const struct tlb_rec *rec, bool made);
-
-/* Fills the walk cache with the region's table, if that is to be. */
-static inline void mmu_pde_fill(struct mmu_walks *w, struct tlb_region *r, uint64_t above)
-{
-	r->pde_until = tlb_choose(above, w->pde_next + w->pde_entries, r->pde_until);
-	w->pde_next += above;
-}
+			  const struct tlb_rec *rec, uint64_t made);
 
 /* One array, read once. */
 struct mmu_level {
@@ -53,31 +70,24 @@ static inline struct tlb_set *mmu_set_of(const struct mmu_level *l, uint64_t vpn
 	return (struct tlb_set *)(l->set + (vpn & l->mask) * l->stride);
 }
 
-/* bit-PLRU: what is used after the way of `bit`, which is among used. */
-static inline uint64_t mmu_used(const struct mmu_level *l, uint64_t used, uint64_t bit)
-{
-	return tlb_choose(used == l->all, bit & l->keep, used);
-}
-
 /*
- * Notes a record as used in a set: in that way or, if it missed, in the one whose turn it
- * is, where each way holds something. Who is evicted is not told.
+ * Notes a record as used in a set, by bit-PLRU: in that way or, by the mask `missed`, in the
+ * one whose turn it is, where each way holds something. Who is evicted is not told.
  */
 static inline uint8_t mmu_put(const struct mmu_level *l, struct tlb_set *s, uint32_t id,
-			      bool missed, unsigned way)
+			      uint64_t missed, uint64_t way)
 {
-	const uint64_t turn = 1 + (unsigned)__builtin_ctzll(~s->used); /* some way is not used */
-	const uint64_t now = tlb_choose(missed, turn, way), bit = UINT64_C(1) << (now - 1);
+	const uint64_t turn = 1 + (uint64_t)__builtin_ctzll(~s->used); /* some way is not used */
+	const uint64_t now = way + ((turn - way) & missed), bit = UINT64_C(1) << (now - 1);
+	const uint64_t used = s->used | bit;
 
 	s->at[now] = id;
-	s->used = mmu_used(l, s->used | bit, bit);
+	s->used = (used & mmu_mask(used < l->all)) | (bit & l->keep);
 	return (uint8_t)now;
 }
 
-static inline __attribute__((always_inline)) size_t mmu_run_by(struct mmu *mmu, const uint64_t *ref,
-							       struct tlb_region *const *ring,
-							       size_t at, size_t n, void *mode,
-							       mmu_again_fn *again)
+static inline __attribute__((always_inline)) void mmu_run_by(struct mmu *mmu, struct mmu_row *row,
+							     void *mode, mmu_again_fn *again)
 {
 	struct tlb *const t = &mmu->tlb;
 	struct machine *const m = &mmu->pmap->vm->host->machine;
@@ -91,15 +101,18 @@ static inline __attribute__((always_inline)) size_t mmu_run_by(struct mmu *mmu, 
 	pte_t *const pte = mmu->pmap->pte;
 	uint8_t *const frame_used = m->used;
 	uint32_t *const stamp = m->stamp;
-	uint64_t digest = mmu->digest, first_hits = 0, second_hits = 0;
+	const bool track = frame_used || stamp;
+	uint64_t digest = mmu->digest, first_hits = 0, misses = 0, writes = 0;
 	uint32_t now = m->now;
-	struct mmu_walks walks = {t->pde_next, t->pde_entries, 0};
+	struct mmu_walks walks = {{t->pde_next, t->pde_entries}, 0};
+	const uint64_t *const ref = row->ref;
+	const size_t at = row->at, end = row->end, words = row->words;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (i = at; i < end; i++) {
 		const uint64_t x = ref[i], vpn = x >> MMU_REF_SHIFT;
 		const unsigned access = x & 1;
-		struct tlb_region *const r = ring[(at + i) % MMU_RING];
+		struct tlb_region *const r = row->region[i % MMU_RING];
 		struct tlb_rec *const rec = &r->rec[vpn & (PT_LARGE - 1)];
 
 		if (unlikely((x ^ same) & plain || r->key != (space | vpn >> 9) ||
@@ -108,39 +121,52 @@ static inline __attribute__((always_inline)) size_t mmu_run_by(struct mmu *mmu, 
 		struct tlb_set *const s1 = mmu_set_of(&l1, vpn);
 		const uint32_t id = r->id | (vpn & (PT_LARGE - 1));
 		if (s1->at[rec->way[0]] == id) {
-			mmu_put(&l1, s1, id, false, rec->way[0]);
+			mmu_put(&l1, s1, id, 0, rec->way[0]);
 			first_hits++;
 		} else {
 			struct tlb_set *const s2 = mmu_set_of(&l2, vpn);
 			if (unlikely(s1->whole != flushes))
 				break;
-			const bool missed = s2->at[rec->way[1]] != id;
+			const uint64_t missed = mmu_mask(s2->at[rec->way[1]] != id);
 			if (unlikely(!tlb_knows(r, rec, (enum access)access) ||
 				     s2->whole != flushes || r->version != *r->version_at ||
 				     !again(mode, &walks, r, rec, missed)) &&
 			    missed)
 				break;
 			rec->way[1] = mmu_put(&l2, s2, id, missed, rec->way[1]);
-			second_hits += !missed;
-			rec->way[0] = mmu_put(&l1, s1, id, true, 0);
+			misses -= missed;
+			rec->way[0] = mmu_put(&l1, s1, id, UINT64_MAX, 0);
 		}
 		const uint32_t ppn = rec->ppn, mpn = rec->mpn;
 		const pte_t e = pte[ppn], after = pte_referenced(e, (enum access)access);
 		if (unlikely(after != e))
 			pte[ppn] = after;
-		if (frame_used)
+		if (track && frame_used)
 			frame_used[mpn] = 1;
-		else if (stamp)
+		else if (track)
 			stamp[mpn] = now++;
+		writes += access;
 		digest = mmu_mix(digest, ppn, mpn, rec->rights);
+		/* One fetch at each reference, since processors wait where many come together. */
+		if (likely(i + MMU_FAR < words)) {
+			const uint64_t then = ref[i + MMU_FAR] >> MMU_REF_SHIFT;
+			row->region[(i + MMU_FAR) % MMU_RING] = mmu_fetch(t, space, then);
+		}
+		if (likely(i + MMU_NEAR < words)) {
+			const uint64_t then = ref[i + MMU_NEAR] >> MMU_REF_SHIFT;
+			mmu_fetch_near(mmu, row->region[(i + MMU_NEAR) % MMU_RING], then, pte, gen);
+		}
 	}
+	row->at = i;
+	row->writes += writes;
+	row->far = max_u64(row->far, min_u64(i + MMU_FAR, words));
+	row->near = max_u64(row->near, min_u64(i + MMU_NEAR, words));
 	m->now = now;
 	mmu->digest = digest;
-	t->pde_next = walks.pde_next;
+	t->pde_next = walks.pde.next;
 	mmu->stats.walk_refs += walks.refs;
-	mmu->stats.tlb_l2_hits += second_hits;
-	mmu->stats.tlb_misses += i - first_hits - second_hits;
-	return i;
+	mmu->stats.tlb_misses += misses;
+	mmu->stats.tlb_l2_hits += i - at - first_hits - misses;
 }
 
 #endif

@@ -97,12 +97,11 @@ static int nested_walk(struct mmu *mmu, struct tlb_region *r, uint64_t vpn, enum
 	return ept_walk_by(mmu, &n->merged, violation, r, vpn, access, walk, fault, err);
 }
 
-static size_t nested_run(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring,
-			 size_t at, size_t n)
+static void nested_run(struct mmu *mmu, struct mmu_row *row)
 {
-	struct nested *nested = mmu->state;
+	struct nested *n = mmu->state;
 
-	return ept_run_by(mmu, &nested->merged, ref, ring, at, n);
+	ept_run_by(mmu, &n->merged, row);
 }
 
 static void nested_changed(struct mmu *mmu, ppn_t ppn)

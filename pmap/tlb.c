@@ -244,6 +244,7 @@ static void discard(struct tlb *t)
 	t->spare = r->id >> TLB_ID_SHIFT;
 	t->region[t->spare] = NULL;
 	t->regions--;
+	r->key = TLB_NO_KEY; /* a row may still point to it; the slab writes before this */
 	slab_give(&t->slab, r);
 }
 

@@ -48,8 +48,8 @@ enum tlb_class { TLB_LOCAL, TLB_GLOBAL, TLB_CLASSES };
 
 struct tlb_region {
 	/* What each miss needs, in one cache line. */
-	uint64_t key;	  /* root << 27 | VPN >> 9 */
 	uint64_t ready;	  /* the mode's: upper tables and walk caches as they were at that count */
+	uint64_t key;	  /* root << 27 | VPN >> 9 */
 	uint64_t version; /* of the last-level table whose words the records remember */
 	const uint64_t *version_at; /* where it stands; of the mode's tables, not the guest's */
 	uint64_t pde_until; /* of fills of the walk cache, in which the last-level table stays */

@@ -5,11 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CHUNK 4096	  /* records a step takes at most */
-#define BLOCK 16	  /* records that are fetched for together */
-#define FAR   (2 * BLOCK) /* records ahead, after a block, whose records in the TLB are fetched */
-#define NEAR  BLOCK	  /* records ahead whose entries by PPN are */
-#define TRIES 16	  /* faults that one reference may take */
+#define CHUNK 4096 /* records a step takes at most */
+#define BLOCK 16   /* records that are fetched for together, where there are no rows */
+#define TRIES 16   /* faults that one reference may take */
 
 struct replay_stats {
 	uint64_t refs, writes, skipped;
@@ -186,35 +184,6 @@ static int special(struct replay_mmu *r, struct vm *vm, struct err *err)
 	return rc;
 }
 
-/* What is known of the records to come, by their place in the batch. */
-struct ahead {
-	struct tlb_region *region[MMU_RING];
-	size_t far, near; /* places up to which it is */
-};
-
-/* Brings it up to date before the records from `at` on, of `words`. */
-static inline void look_ahead(struct ahead *a, const struct mmu *mmu, const rec_t *batch, size_t at,
-			      size_t words)
-{
-	const size_t far = min_u64(at + BLOCK + FAR, words);
-	const size_t near = min_u64(at + BLOCK + NEAR, words);
-	size_t i;
-
-	for (i = max_u64(a->far, at); i < far; i++) {
-		a->region[i % MMU_RING] = mmu_fetch(mmu, rec_page(batch[i]));
-		if (!mmu->run)
-			mmu_fetch_words(mmu, a->region[i % MMU_RING], rec_page(batch[i]));
-	}
-	a->far = i;
-	for (i = max_u64(a->near, at); i < near; i++) {
-		if (mmu->run)
-			mmu_fetch_near(mmu, a->region[i % MMU_RING], rec_page(batch[i]));
-		else
-			mmu_fetch_by_word(mmu, a->region[i % MMU_RING], rec_page(batch[i]));
-	}
-	a->near = i;
-}
-
 /* One record, whatever it is. STEP_* or -errno. */
 static int one(struct replay_mmu *r, struct vm *vm, struct err *err)
 {
@@ -241,22 +210,21 @@ static int one(struct replay_mmu *r, struct vm *vm, struct err *err)
 
 /*
  * The hot path: up to n plain references in the mode that the processor is in, without
- * times of their own, and found at once by mmu_quick(). Returns how many there were
- * before another record.
+ * times of their own. Returns how many there were before another record.
  */
-static inline size_t plain(struct replay_mmu *r, const struct ahead *a, size_t n)
+static inline size_t plain(struct replay_mmu *r, struct mmu_row *row, size_t n)
 {
 	struct mmu *mmu = r->mmu;
-	uint64_t writes = 0;
 
 	_Static_assert(REC_PAGE_BITS == 64 - MMU_REF_SHIFT && REC_WRITE == 1,
 		       "a plain record without a time is a reference as an MMU takes them");
-	n = mmu->run(mmu, r->next, a->region, (size_t)(r->next - r->batch), n);
-	for (size_t i = 0; i < n; i++)
-		writes += r->next[i] & REC_WRITE;
+	row->end = row->at + n;
+	row->writes = 0;
+	mmu->run(mmu, row);
+	n = row->at - (size_t)(r->next - r->batch);
 	mmu->refs += n;
 	r->stats.refs += n;
-	r->stats.writes += writes;
+	r->stats.writes += row->writes;
 	r->next += n;
 	return n;
 }
@@ -280,19 +248,23 @@ static int loop(struct replay_mmu *r, struct vm *vm, const rec_t *end, uint64_t 
 {
 	const uint64_t ref_ns = vm->host->cost.ref;
 	const bool runs = !vm->host->machine.bytes && !r->mmu->opts.charge && r->mmu->run;
-	struct ahead ahead = {.far = 0};
+	struct mmu_row row;
 	int rc = STEP_MORE;
 
+	row.ref = r->batch;
+	row.words = (size_t)(r->end - r->batch);
+	row.far = row.near = 0;
 	while (r->next < end && rc == STEP_MORE) {
-		const size_t left = min_u64((uint64_t)(end - r->next), BLOCK);
-		const size_t n = records_until(vm->time_ns, until, ref_ns, left);
+		const size_t left = (size_t)(end - r->next);
+		const size_t n = records_until(vm->time_ns, until, ref_ns,
+					       runs ? left : min_u64(left, BLOCK));
 		if (n == 0)
 			break;
-		look_ahead(&ahead, r->mmu, r->batch, (size_t)(r->next - r->batch),
-			   (size_t)(r->end - r->batch));
+		row.at = (size_t)(r->next - r->batch);
+		mmu_fetch_until(r->mmu, &row, row.at + (runs ? 0 : BLOCK));
 		const rec_t *const stop = r->next + n;
 		if (runs)
-			vm->time_ns += plain(r, &ahead, n) * ref_ns;
+			vm->time_ns += plain(r, &row, n) * ref_ns;
 		while (r->next < stop && vm->time_ns < until && rc == STEP_MORE) {
 			rc = one(r, vm, err);
 			if (runs)

@@ -25,15 +25,14 @@ struct side {
 
 static uint64_t made_again, in_rows;
 
-static size_t counted(struct mmu *mmu, const uint64_t *ref, struct tlb_region *const *ring,
-		      size_t at, size_t n)
+static void counted(struct mmu *mmu, struct mmu_row *row)
 {
-	uint64_t misses = mmu->stats.tlb_misses;
-	size_t done = mmu->mode->run(mmu, ref, ring, at, n);
+	const uint64_t misses = mmu->stats.tlb_misses;
+	const size_t at = row->at;
 
+	mmu->mode->run(mmu, row);
 	made_again += mmu->stats.tlb_misses - misses;
-	in_rows += n > 1 ? done : 0;
-	return done;
+	in_rows += row->end > at + 1 ? row->at - at : 0;
 }
 
 /* Two roots; in the first, what is ALIAS pages on has the same last-level tables. */
@@ -107,32 +106,37 @@ static void single(struct side *s, uint64_t vpn, uint64_t b, ppn_t *ppn, int *rc
 }
 
 /* Many in a row, few of which are no plain ones: those that run() leaves come singly. */
-static void row(struct side *s, uint64_t seed)
+static void some_row(struct side *s, uint64_t seed)
 {
 	struct mmu *mmu = s->m.mmu;
-	struct tlb_region *ring[MMU_RING];
-	uint64_t ref[ROW], b[ROW];
+	uint64_t ref[ROW], b[ROW], writes = 0;
+	struct mmu_row row = {.ref = ref};
 	struct rng rng;
 	ppn_t ppn;
 	int rc;
 
 	rng_init(&rng, seed, "a row", 0);
-	const size_t n = 2 + rng_below(&rng, ROW - 1), first = rng_below(&rng, MMU_RING);
+	row.words = 2 + rng_below(&rng, ROW - 1);
 	const uint64_t pages = 1 + rng_below(&rng, 4 * SPREAD);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < row.words; i++) {
 		const uint64_t which = rng_below(&rng, 4096);
 		b[i] = rng_below(&rng, 1 << 20);
 		ref[i] = some_page(s, which & 2048 ? which : which % pages) << MMU_REF_SHIFT |
 			 (b[i] % 4 == 0) | (uint64_t)(rng_below(&rng, 100) == 0) << 4;
 	}
-	for (size_t i = 0; i < n; i++) {
-		for (size_t j = i; mmu->run && j < n; j++)
-			ring[(first + j) % MMU_RING] = mmu_fetch(mmu, ref[j] >> MMU_REF_SHIFT);
-		if (mmu->run)
-			i += mmu->run(mmu, ref + i, ring, first + i, n - i);
-		if (i < n)
-			single(s, ref[i] >> MMU_REF_SHIFT, b[i], &ppn, &rc);
+	for (; row.at < row.words; row.at++) {
+		row.end = row.at + 1 + rng_below(&rng, row.words - row.at);
+		if (mmu->run) {
+			const size_t at = row.at;
+			mmu_fetch_until(mmu, &row, row.at);
+			mmu->run(mmu, &row);
+			for (size_t i = at; i < row.at; i++)
+				writes += ref[i] & 1;
+		}
+		if (row.at < row.words)
+			single(s, ref[row.at] >> MMU_REF_SHIFT, b[row.at], &ppn, &rc);
 	}
+	CU_ASSERT_EQUAL(row.writes, writes);
 }
 
 static void step(struct side *s, uint64_t op, uint64_t a, uint64_t b, ppn_t *ppn, int *rc)
@@ -143,7 +147,7 @@ static void step(struct side *s, uint64_t op, uint64_t a, uint64_t b, ppn_t *ppn
 	if (op < 9780) {
 		single(s, some_page(s, a), b, ppn, rc);
 	} else if (op < 9880) {
-		row(s, a << 20 | b);
+		some_row(s, a << 20 | b);
 	} else if (op < 9960) {
 		write_word(s, (a % 4) << 9 | (a / 4 % SPREAD), b);
 	} else if (op < 9985) {
