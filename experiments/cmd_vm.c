@@ -26,6 +26,7 @@ enum {
 	KEY_INITRD,
 	KEY_APPEND,
 	KEY_DISK,
+	KEY_DISK_RATE,
 	KEY_RUN,
 	KEY_ACCEL,
 	KEY_MIN,
@@ -55,6 +56,17 @@ static int parse_cpus(struct vm_args *a, const char *arg, const struct argp_stat
 	return 0;
 }
 
+static int parse_rate(struct vm_args *a, const char *arg, const struct argp_state *state)
+{
+	char *end;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end || n > DISK_RATE_MAX)
+		return cmd_usage(state, "--disk-rate %.20s: give 0 to %u", arg, DISK_RATE_MAX);
+	a->guest.qemu.disk_rate = n;
+	return 0;
+}
+
 static error_t parse_linux(int key, char *arg, struct vm_args *a, const struct argp_state *state)
 {
 	struct qemu_opts *q = &a->guest.qemu;
@@ -77,6 +89,8 @@ static error_t parse_linux(int key, char *arg, struct vm_args *a, const struct a
 	case KEY_DISK:
 		q->disk = arg;
 		break;
+	case KEY_DISK_RATE:
+		return parse_rate(a, arg, state);
 	case KEY_RUN:
 		q->run = arg;
 		break;
@@ -201,6 +215,8 @@ static const struct argp_option start_options[] = {
 	 "its balloon takes needs that page first",
 	 1},
 	{"disk", KEY_DISK, "FILE", 0, "A raw disk image, as /dev/vda", 1},
+	{"disk-rate", KEY_DISK_RATE, "N", 0,
+	 "Requests a second that the disk serves at most (0: as many as it can)", 1},
 	{"accel", KEY_ACCEL, "NAME", 0,
 	 "kvm, tcg, or auto: kvm where a test guest boots with it (auto)", 1},
 	{0},

@@ -70,6 +70,8 @@ static const struct opt vm_options[] = {
 	 "for live = linux: more of the kernel's command line"},
 	{"disk", OPT_PATH, VM(disk), NULL, 0, 0, NULL,
 	 "for live = linux: a raw disk image, as /dev/vda"},
+	{"disk_rate", OPT_INT, VM(disk_rate), "0", 0, DISK_RATE_MAX, NULL,
+	 "for live = linux: requests a second that its disk serves at most; 0: as many as it can"},
 	{NULL},
 };
 

@@ -30,7 +30,7 @@ struct vm_opts {
 	const struct policy *accel; /* of accel_kinds[] */
 	char *program;		    /* of a process: words */
 	char *run, *kernel, *initrd, *disk, *append;
-	int64_t smp;
+	int64_t smp, disk_rate;
 	uint64_t start;	       /* ns */
 	uint64_t balloon_size; /* bytes; 0: by the policy */
 };

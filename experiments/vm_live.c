@@ -36,7 +36,7 @@ static const char *const for_traces[] = {"trace",	"format",      "trace_vm",	"ge
 					 "translation", "large_pages", "balloon_start", "overhead",
 					 "os",		"workload"};
 static const char *const for_linux[] = {"run",	  "smp",    "accel", "kernel",
-					"initrd", "append", "disk"};
+					"initrd", "append", "disk",  "disk_rate"};
 static const char *const for_processes[] = {"program"};
 static const char *const for_both[] = {"start", "balloon_size"};
 
@@ -82,6 +82,9 @@ static int check_ends(const struct job *job, size_t i, struct err *err)
 		return err_input(err, "vm %s: which program? give vm.%s.program", name, name);
 	if (opts->memory == 0)
 		return err_input(err, "vm %s: how much memory? give vm.%s.memory", name, name);
+	if (opts->disk_rate && !opts->disk)
+		return err_input(err, "%s: vm.%s.disk_rate: of which disk? give vm.%s.disk",
+				 job_where(job, opts, "disk_rate"), name, name);
 	if (opts->live == &live_linux && !opts->run && !opts->initrd && live->time == 0)
 		return err_input(err,
 				 "vm %s never ends: give vm.%s.run, what it is to do, or live.time",
@@ -188,6 +191,7 @@ int vm_live_guest(const struct job *job, size_t i, struct guestproc *g, struct w
 				.initrd = opts->initrd,
 				.append = opts->append,
 				.disk = opts->disk,
+				.disk_rate = (uint64_t)opts->disk_rate,
 				.run = opts->run,
 			},
 	};

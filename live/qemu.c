@@ -298,10 +298,14 @@ static int add_contents(struct qemu_command *c, const struct qemu_opts *opts, co
 		: add(c, APPEND "%s %s", opts->init_on_alloc ? "" : NO_INIT_ON_ALLOC,
 		      opts->append ? opts->append : "");
 	if (rc == 0 && opts->disk) {
+		char limit[60] = "";
+		if (opts->disk_rate)
+			snprintf(limit, sizeof limit, ",throttling.iops-total=%llu",
+				 (unsigned long long)opts->disk_rate);
 		rc = add(c, "-drive");
 		rc = rc ? rc
-			: add(c, "file=%s,format=raw,if=virtio,cache=writeback,aio=threads",
-			      opts->disk);
+			: add(c, "file=%s,format=raw,if=virtio,cache=writeback,aio=threads%s",
+			      opts->disk, limit);
 	}
 	return rc;
 }

@@ -25,12 +25,15 @@ struct qemu_opts {
 	const char *initrd;   /* NULL: ours */
 	const char *append;   /* more of the kernel's command line, or NULL */
 	const char *disk;     /* a raw image, or NULL */
+	uint64_t disk_rate;   /* requests a second that it serves at most; 0: all */
 	const char *run;      /* ours: a shell command; the guest ends with it. NULL: it waits */
 	const char *programs; /* ours: folder of the guest programs; NULL: none */
 	const char *agent;    /* loaded as a plugin where that can be; NULL: never */
 	const char *module;   /* ours: the balloon module for the kernel; NULL: none */
 	bool init_on_alloc;   /* left to the kernel; else off */
 };
+
+#define DISK_RATE_MAX 1000000 /* requests a second */
 
 #define QEMU_RELEASE 65 /* bytes of a kernel's release with its 0 (uname(2)) */
 

@@ -43,12 +43,14 @@ static void test_together(void)
 	check(LINUX, NULL);
 	check(PROCESS LINUX, NULL);
 	check(LINUX "vm l { smp = 2 kernel = k initrd = i append = a disk = d accel = tcg }", NULL);
+	check(LINUX "vm l { disk = d disk_rate = 100 }", NULL);
 	check(LINUX "vm l { balloon = off balloon_cap = 50% shares = 3 min = 1mb }", NULL);
 	check(LINUX "vm a { trace = x }", "vm a is no live guest");
 	check("vm a { trace = x } " PROCESS, "vm a is no live guest");
 	check("vm a { trace = x smp = 2 }", "J:1: vm.a.smp is nothing for a VM with live = none");
 	check("vm a { trace = x start = 2s }", "vm.a.start is nothing");
 	check("vm a { trace = x program = true }", "vm.a.program is nothing");
+	check("vm a { trace = x disk_rate = 1 }", "vm.a.disk_rate is nothing");
 	check(PROCESS "vm p { run = x }", "vm.p.run is nothing for a VM with live = process");
 	check(LINUX "vm l { program = x }", "vm.l.program is nothing for a VM with live = linux");
 	check(LINUX "vm l { trace = x }", "vm.l.trace is nothing");
@@ -62,6 +64,7 @@ static void test_together(void)
 static void test_ends(void)
 {
 	check("vm l { live = linux memory = 64mb }", "vm l never ends");
+	check(LINUX "vm l { disk_rate = 9 }", "vm.l.disk_rate: of which disk? give vm.l.disk");
 	check("vm l { live = linux memory = 64mb } live { time = 1s }", NULL);
 	check("vm l { live = linux memory = 64mb initrd = i }", NULL);
 	check("vm l { live = linux run = true }", "give vm.l.memory");

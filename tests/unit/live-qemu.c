@@ -82,6 +82,7 @@ static void nothing_pins_guest_memory(void)
 	CU_ASSERT_STRING_EQUAL(after(&c, "-object"),
 			       "memory-backend-file,id=ram,size=67108864,mem-path=/ram,share=on");
 	CU_ASSERT_PTR_NOT_NULL(strstr(after(&c, "-drive"), "cache=writeback,aio=threads"));
+	CU_ASSERT_PTR_NULL(strstr(after(&c, "-drive"), "throttling"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(after(&c, "-append"), "init_on_alloc=0 more=1"));
 	CU_ASSERT_STRING_EQUAL(after(&c, "-kernel"), kernel);
 	CU_ASSERT_STRING_EQUAL(after(&c, "-device"), "");
@@ -92,6 +93,11 @@ static void nothing_pins_guest_memory(void)
 	CU_ASSERT_PTR_NULL(c.argv[c.n]);
 	for (size_t i = 0; i < c.n; i++)
 		CU_ASSERT_PTR_NULL(strstr(c.argv[i], "cache=none"));
+	qemu_command_free(&c);
+	opts.disk_rate = 250;
+	CU_ASSERT_EQUAL_FATAL(qemu_command(&opts, &c, &err), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(after(&c, "-drive"),
+				      "cache=writeback,aio=threads,throttling.iops-total=250"));
 	qemu_command_free(&c);
 	opts = opts_for("kvm");
 	opts.init_on_alloc = true;
