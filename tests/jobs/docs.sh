@@ -115,10 +115,10 @@ done
 # Functions, files and folders that the documents name are there.
 for doc in README.md docs/*.md; do
 	for name in $(grep -o '`[a-z_0-9]*()`' "$doc" | tr -d '`()' | sort -u); do
-		grep -qE "\b$name\(" -r core pmap balloon sharing swap tax traces experiments --include='*.[ch]' ||
+		grep -qE "\b$name\(" -r core pmap balloon sharing swap tax traces live experiments --include='*.[ch]' ||
 			fail "$doc names $name(), which is not there"
 	done
-	for name in $(grep -oE '`(core|pmap|balloon|sharing|swap|tax|traces|experiments|tests|docs)/[a-z0-9_./-]*`' "$doc" | tr -d '`'); do
+	for name in $(grep -oE '`(core|pmap|balloon|sharing|swap|tax|traces|live|experiments|tests|docs)/[a-z0-9_./-]*`' "$doc" | tr -d '`'); do
 		[ -e "$name" ] || [ -e "$name.c" ] || grep -q "^/\* $name" "$doc" || fail "$doc names $name, which is not there"
 	done
 done
