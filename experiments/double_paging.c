@@ -203,11 +203,7 @@ int double_paging_run(const char *dir, json_t *told, struct err *err)
 
 	if (!r)
 		return err_run(err, ENOMEM, "no memory for " ID);
-	struct tasks tasks = {.n = LEFT * ARMS,
-			      .run = run_one,
-			      .results = r->of,
-			      .result_size = sizeof(struct outcome)};
-	int rc = parallel_shown(&tasks, ID, err);
+	int rc = parallel_each(ID, LEFT * ARMS, run_one, NULL, r->of, sizeof(struct outcome), err);
 	if (rc == 0)
 		rc = write_csv(r, dir, err);
 	if (rc == 0)

@@ -131,14 +131,8 @@ static int run_all(const struct setting *settings, size_t n, struct measured *me
 		each[i] = settings[i / SEEDS];
 		each[i].seed = 1 + (int)(i % SEEDS);
 	}
-	if (rc == 0) {
-		struct tasks tasks = {.n = n * SEEDS,
-				      .run = run_one,
-				      .arg = each,
-				      .results = found,
-				      .result_size = sizeof *found};
-		rc = parallel_shown(&tasks, label, err);
-	}
+	if (rc == 0)
+		rc = parallel_each(label, n * SEEDS, run_one, each, found, sizeof *found, err);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		mean[i] = (struct measured){0};
 		for (size_t k = i * SEEDS; k < (i + 1) * SEEDS; k++) {

@@ -118,15 +118,7 @@ static int tell_point(const struct fig4 *f, json_t *told, struct err *err)
 
 static int run_all(struct fig4 *f, struct err *err)
 {
-	struct tasks tasks = {
-		.n = RUNS,
-		.run = run_one,
-		.arg = f,
-		.results = f->end,
-		.result_size = sizeof *f->end,
-	};
-
-	return parallel_shown(&tasks, ID, err);
+	return parallel_each(ID, RUNS, run_one, f, f->end, sizeof *f->end, err);
 }
 
 static const struct fleet_state *state(const struct fig4 *f, size_t part, size_t n)

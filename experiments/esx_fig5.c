@@ -153,15 +153,7 @@ static int tell_hosts(const struct fig5 *f, json_t *told, struct err *err)
 
 static int run_all(struct fig5 *f, struct err *err)
 {
-	struct tasks tasks = {
-		.n = HOSTS,
-		.run = run_one,
-		.arg = f,
-		.results = f->result,
-		.result_size = sizeof *f->result,
-	};
-
-	return parallel_shown(&tasks, ID, err);
+	return parallel_each(ID, HOSTS, run_one, f, f->result, sizeof *f->result, err);
 }
 
 /* Hours until the part of what is reclaimed in the end is, by the samples. */

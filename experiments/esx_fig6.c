@@ -153,15 +153,7 @@ static int run_one(void *arg, size_t task, void *result, struct err *err)
 
 static int run_all(struct fig6 *f, struct err *err)
 {
-	struct tasks tasks = {
-		.n = SEEDS,
-		.run = run_one,
-		.arg = f,
-		.results = f->seed,
-		.result_size = sizeof *f->seed,
-	};
-
-	return parallel_shown(&tasks, ID, err);
+	return parallel_each(ID, SEEDS, run_one, f, f->seed, sizeof *f->seed, err);
 }
 
 /* ---- what comes of it ----------------------------------------------------- */

@@ -325,15 +325,7 @@ static int tell_all(const struct fig8 *f, json_t *told, struct err *err)
 
 static int run_and_tell(struct fig8 *f, json_t *told, struct err *err)
 {
-	const struct tasks tasks = {
-		.n = 1,
-		.run = run_it,
-		.arg = f,
-		.results = &f->result,
-		.result_size = sizeof f->result,
-	};
-
-	int rc = parallel_shown(&tasks, ID, err);
+	int rc = parallel_each(ID, 1, run_it, f, &f->result, sizeof f->result, err);
 	if (rc == 0)
 		rc = plot_experiment(ID, f->dir, told, err);
 	return rc ? rc : tell_all(f, told, err);

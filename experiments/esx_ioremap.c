@@ -115,14 +115,7 @@ static int run_one(void *arg, size_t task, void *result, struct err *err)
 
 static int run_all(struct result *all, struct err *err)
 {
-	struct tasks tasks = {
-		.n = ARRAY_LEN(variants),
-		.run = run_one,
-		.results = all,
-		.result_size = sizeof *all,
-	};
-
-	return parallel_shown(&tasks, ID, err);
+	return parallel_each(ID, ARRAY_LEN(variants), run_one, NULL, all, sizeof *all, err);
 }
 
 static int write_csv(const struct result *all, const char *dir, struct err *err)

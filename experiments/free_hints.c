@@ -126,14 +126,7 @@ static void expect_all(const struct result *r, json_t *told)
 int free_hints_run(const char *dir, json_t *told, struct err *err)
 {
 	struct result result[WAYS] = {0};
-	const struct tasks tasks = {
-		.n = WAYS,
-		.run = run_one,
-		.results = result,
-		.result_size = sizeof *result,
-	};
-
-	int rc = parallel_shown(&tasks, ID, err);
+	int rc = parallel_each(ID, WAYS, run_one, NULL, result, sizeof *result, err);
 	if (rc == 0)
 		rc = write_csv(result, dir, err);
 	if (rc == 0)

@@ -133,15 +133,7 @@ static int run_one(void *arg, size_t task, void *result, struct err *err)
 int mmu_points_run(const char *id, mmu_point_fn *point, size_t n, struct mmu_cost *cost,
 		   struct err *err)
 {
-	struct tasks tasks = {
-		.n = n,
-		.run = run_one,
-		.arg = &point,
-		.results = cost,
-		.result_size = sizeof *cost,
-	};
-
-	return parallel_shown(&tasks, id, err);
+	return parallel_each(id, n, run_one, &point, cost, sizeof *cost, err);
 }
 
 int mmu_point_tell(const struct mmu_point *p, const char *name, json_t *told, struct err *err)

@@ -195,18 +195,24 @@ static void show_progress(void *arg, uint64_t done, uint64_t total)
 	progress_update(arg, done, total);
 }
 
-int parallel_shown(const struct tasks *tasks, const char *label, struct err *err)
+int parallel_each(const char *label, size_t n, task_fn *run, void *arg, void *results,
+		  size_t result_size, struct err *err)
 {
 	struct progress progress;
-	struct tasks shown = *tasks;
+	struct tasks tasks = {
+		.n = n,
+		.run = run,
+		.arg = arg,
+		.results = results,
+		.result_size = result_size,
+	};
 
-	shown.done = NULL;
 	if (crew_token_fd() >= 0)
-		return parallel_run(&shown, err);
-	shown.done = show_progress;
-	shown.done_arg = &progress;
+		return parallel_run(&tasks, err);
+	tasks.done = show_progress;
+	tasks.done_arg = &progress;
 	progress_start(&progress, label, "runs");
-	int rc = parallel_run(&shown, err);
+	int rc = parallel_run(&tasks, err);
 	progress_end(&progress);
 	return rc;
 }

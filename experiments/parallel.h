@@ -36,9 +36,10 @@ size_t parallel_cores(void);
 MUST_CHECK int parallel_run(const struct tasks *tasks, struct err *err);
 
 /*
- * The same under a progress bar of that label, counting runs; tasks->done is not used. In a crew
- * the bar is the crew's.
+ * n tasks under a progress bar of that label, which counts runs; in a crew the bar is the
+ * crew's. results: [n] of result_size bytes each.
  */
-MUST_CHECK int parallel_shown(const struct tasks *tasks, const char *label, struct err *err);
+MUST_CHECK int parallel_each(const char *label, size_t n, task_fn *run, void *arg, void *results,
+			     size_t result_size, struct err *err);
 
 #endif

@@ -187,15 +187,7 @@ static int run_point(void *arg, size_t task, void *result, struct err *err)
 
 static int run_points(struct curves *c, struct err *err)
 {
-	struct tasks tasks = {
-		.n = c->points,
-		.run = run_point,
-		.arg = c,
-		.results = c->counts,
-		.result_size = sizeof *c->counts,
-	};
-
-	return parallel_shown(&tasks, ID, err);
+	return parallel_each(ID, c->points, run_point, c, c->counts, sizeof *c->counts, err);
 }
 
 static int write_csv(const struct curves *c, const char *dir, struct err *err)

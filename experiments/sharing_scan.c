@@ -81,14 +81,7 @@ static int run_one(void *arg, size_t task, void *result, struct err *err)
 
 static int run_all(struct result *all, struct err *err)
 {
-	struct tasks tasks = {
-		.n = RUNS,
-		.run = run_one,
-		.results = all,
-		.result_size = sizeof *all,
-	};
-
-	return parallel_shown(&tasks, ID, err);
+	return parallel_each(ID, RUNS, run_one, NULL, all, sizeof *all, err);
 }
 
 static double percent(double pages)

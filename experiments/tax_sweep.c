@@ -141,16 +141,10 @@ static void expect_all(const struct result *r, json_t *told)
 int tax_sweep_run(const char *dir, json_t *told, struct err *err)
 {
 	struct result result[RATES] = {0};
-	const struct tasks tasks = {
-		.n = RATES,
-		.run = run_one,
-		.results = result,
-		.result_size = sizeof *result,
-	};
 	char text[64];
 
 	tax_of(0.75, text);
-	int rc = parallel_shown(&tasks, ID, err);
+	int rc = parallel_each(ID, RATES, run_one, NULL, result, sizeof *result, err);
 	if (rc == 0)
 		rc = write_csv(result, dir, err);
 	if (rc == 0)

@@ -58,7 +58,7 @@ static int member(void *arg, size_t i, void *result, struct err *err)
 
 	w.member = i;
 	crew_join(w.crew, i);
-	*(int *)result = parallel_shown(&tasks, "member", err);
+	*(int *)result = parallel_run(&tasks, err);
 	err->exit_code = 0;
 	return 0;
 }
