@@ -138,7 +138,7 @@ static error_t check_together(const struct sweep_args *a, const struct argp_stat
 	if (a->task || a->list)
 		return 0;
 	if (!a->plan.job && !a->choice.resume)
-		return cmd_usage(state, "which job file?");
+		return cmd_usage(state, "which job file, or @NAME of those that --list has?");
 	if (!a->plan.job && of_job)
 		return cmd_usage(state, "--%s is of a job: give that, too", of_job);
 	if (!a->slurm && (a->cluster.partition || a->cluster.time || a->array_size_given))
