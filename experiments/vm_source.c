@@ -48,7 +48,8 @@ int vm_open_source(const struct job *job, const char *name, const struct vm_opts
 	} else if (opts->trace) {
 		rc = source_open(opts->trace, opts->format, source, err);
 	} else {
-		return err_input(err, "vm %s has no trace: give vm.%s.trace=FILE", name, name);
+		return err_input(err, "vm %s has no trace: give vm.%s.trace=FILE or vm.%s.gen=NAME",
+				 name, name, name);
 	}
 	if (rc == 0)
 		rc = choose_vm(job, name, opts, source, err);
