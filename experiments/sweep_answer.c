@@ -190,9 +190,14 @@ static char *statement_sql(const json_t *statement)
 		return NULL;
 	fputs("WITH q AS (SELECT 1 AS \"1\"", out);
 	json_object_foreach(with, name, figure)
+	{
 		fprintf(out, ", (%s) AS \"%s\"", json_string_value(figure), name);
+	}
 	fprintf(out, ") SELECT (%s)", json_string_value(json_object_get(statement, "expect")));
-	json_object_foreach(with, name, figure) fprintf(out, ", \"%s\"", name);
+	json_object_foreach(with, name, figure)
+	{
+		fprintf(out, ", \"%s\"", name);
+	}
 	fputs(" FROM q", out);
 	if (fclose(out) == 0)
 		return text;
@@ -326,8 +331,9 @@ static bool same_axes(const json_t *entry, const struct plan *plan)
 	size_t found = 0;
 
 	for (size_t i = 0; i < json_array_size(vary); i++) {
-		const char *axis = json_string_value(json_array_get(vary, i));
-		size_t len = axis ? strcspn(axis, "=") : 0;
+		const char *text = json_string_value(json_array_get(vary, i)),
+			   *axis = text ? text : "";
+		size_t len = strcspn(axis, "=");
 		for (size_t a = 0; a < plan->axes; a++)
 			found += strncmp(plan->axis[a].key, axis, len) == 0 &&
 				 plan->axis[a].key[len] == '\0';
