@@ -261,24 +261,25 @@ void large_first(struct pmap *pmap, ppn_t ppn)
 
 /* ---- the collapser ----------------------------------------------------------------- */
 
-/* Pages that are not where the run has their place; SIZE_MAX: they cannot be brought there. */
-static size_t misplaced(const struct pmap *pmap, uint32_t base, uint32_t run)
+/*
+ * Whether the pages can be brought to their places in the run; RUN_NONE: in one that is all
+ * free, of which none is worth reserving where they cannot.
+ */
+static bool movable(const struct pmap *pmap, uint32_t base, uint32_t run)
 {
-	const struct machine *m = &pmap->vm->host->machine;
-	size_t n = 0;
+	const struct frame *frame = pmap->vm->host->machine.frame;
 
 	for (uint32_t i = 0; i < STRETCH; i++) {
 		pte_t p = pmap->pte[base + i];
 		uint32_t place = run * RUN_FRAMES + i;
 		if (pte_state(p) != PAGE_PRIVATE || (p & (PTE_R | PTE_W)) != (PTE_R | PTE_W))
-			return SIZE_MAX;
-		if (pte_value(p) == place)
+			return false;
+		if (run != RUN_NONE && pte_value(p) == place)
 			continue;
-		if ((p & PTE_PINNED) || m->frame[place].refs)
-			return SIZE_MAX;
-		n++;
+		if ((p & PTE_PINNED) || (run != RUN_NONE && frame[place].refs))
+			return false;
 	}
-	return n;
+	return true;
 }
 
 static void gather(struct large *l, struct pmap *pmap, uint32_t base, uint32_t run)
@@ -313,15 +314,12 @@ static void look(struct large *l, struct pmap *pmap, uint32_t stretch)
 	}
 	if (!large_whole(pmap, (ppn_t){base})) {
 		uint32_t run = has_run(pmap, stretch) ? pmap->home[stretch] - 1 : RUN_NONE;
-		size_t far = run == RUN_NONE ? SIZE_MAX : misplaced(pmap, base, run);
-		if (far == SIZE_MAX) {
-			uint32_t other = runs_reserve(m, pmap->vm->id, stretch);
+		if (run == RUN_NONE || !movable(pmap, base, run)) {
+			uint32_t other = movable(pmap, base, RUN_NONE)
+						 ? runs_reserve(m, pmap->vm->id, stretch)
+						 : RUN_NONE;
 			if (other == RUN_NONE)
 				return;
-			if (misplaced(pmap, base, other) == SIZE_MAX) {
-				runs_release(m, other);
-				return;
-			}
 			if (run != RUN_NONE)
 				runs_release(m, run);
 			run = other;
