@@ -135,6 +135,28 @@ int derived_walk(struct mmu *mmu, struct derived *d, struct tlb_region *r, uint6
 
 mmu_run_fn derived_run; /* struct translation's run() */
 
+/* ---- for derived*.c alone -------------------------------------------------------- */
+
+/* Takes the node that says `where`, a word, out of a list. */
+void derived_node_remove(struct derived *d, uint32_t *head, uint32_t where);
+
+/* Empties a word, whatever it says; what word i of a table translates leaves the TLB. */
+void derived_clear(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i,
+		   enum large_cause cause);
+void derived_unload(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i);
+
+/* Fills word i of a table from the guest's, g. False without memory. */
+bool derived_set_leaf(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i, gpte_t g,
+		      uint32_t ppn);
+bool derived_set_large(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i, gpte_t g,
+		       uint32_t base);
+bool derived_set_child(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i, gpte_t g,
+		       uint32_t child);
+
+/* An empty table, of no role yet: 0 without memory. Shadows beyond the limit go. */
+uint32_t derived_new_table(struct derived *d);
+void derived_make_room(struct derived *d, struct mmu *mmu);
+
 size_t derived_audit(const struct derived *d, struct mmu *mmu, FILE *out);
 
 #endif

@@ -7,6 +7,8 @@
 extern const struct translation translation_flat, translation_ept, translation_shadow,
 	translation_direct, translation_nested;
 
+extern const struct stat_row mmu_stat_rows[];
+
 /* ---- the guest's dimension -------------------------------------------------- */
 
 struct guest_walk {
@@ -148,7 +150,8 @@ static inline void cache_put(struct walk_cache *c, uint64_t key)
 
 void cache_flush(struct walk_cache *c);
 
-/* All TLBs and walk caches of the VM. */
+/* All walk caches of the guest's dimension; these and all TLBs of the VM. */
+void mmu_flush_caches(struct mmu *mmu);
 void mmu_flush_all(struct mmu *mmu);
 
 /*

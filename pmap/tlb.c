@@ -1,4 +1,5 @@
-#include "pmap/tlb.h"
+/* The arrays of a TLB: what goes in, and what flushes take out. */
+#include "pmap/tlb_ways.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -97,200 +98,6 @@ void tlb_fini(struct tlb *t)
 	*t = (struct tlb){0};
 }
 
-/* ---- regions -------------------------------------------------------------- */
-
-static struct tlb_region **chain_of(const struct tlb *t, uint64_t key)
-{
-	return &t->chain[(key * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (t->chains - 1)];
-}
-
-struct tlb_region *tlb_find_slow(struct tlb *t, uint64_t key)
-{
-	struct tlb_region *r = *chain_of(t, key);
-
-	while (r && r->key != key)
-		r = r->next;
-	if (r)
-		t->memo[tlb_memo_of(key)] = r;
-	return r;
-}
-
-static void age_remove(struct tlb *t, struct tlb_region *r)
-{
-	*(r->older ? &r->older->newer : &t->oldest) = r->newer;
-	*(r->newer ? &r->newer->older : &t->newest) = r->older;
-}
-
-static void age_append(struct tlb *t, struct tlb_region *r)
-{
-	r->older = t->newest;
-	r->newer = NULL;
-	*(t->newest ? &t->newest->newer : &t->oldest) = r;
-	t->newest = r;
-}
-
-/* ---- numbers of records ----------------------------------------------------- */
-
-static struct tlb_region *region_of(const struct tlb *t, uint32_t id)
-{
-	return t->region[id >> TLB_ID_SHIFT];
-}
-
-static bool is_large(uint32_t id)
-{
-	return id & PT_LARGE;
-}
-
-static struct tlb_rec *rec_of(const struct tlb *t, uint32_t id)
-{
-	struct tlb_region *r = region_of(t, id);
-
-	return is_large(id) ? &r->large : &r->rec[id & (PT_LARGE - 1)];
-}
-
-/* The first page that it translates. */
-static uint64_t vpn_of(const struct tlb *t, uint32_t id)
-{
-	const uint64_t first = (region_of(t, id)->key & ((UINT64_C(1) << 27) - 1)) << 9;
-
-	return is_large(id) ? first : first + (id & (PT_LARGE - 1));
-}
-
-/* Whether what the way bears is there: it was put there, and not flushed since. */
-static inline bool way_holds(const struct tlb *t, const struct tlb_array *a, uint32_t id,
-			     unsigned way)
-{
-	if (!id)
-		return false;
-	const struct tlb_rec *rec = rec_of(t, id);
-	return rec->gen == t->gen[region_of(t, id)->class] && rec->way[a->level] == way + 1;
-}
-
-/* ---- what lies in the arrays -------------------------------------------------- */
-
-/* Each way of each array in turn: the place of the number that it bears. NULL: no more. */
-struct ways {
-	struct tlb_array *array[3];
-	uint32_t i, set;
-	unsigned way;
-};
-
-static struct ways all_ways(struct tlb *t)
-{
-	return (struct ways){{&t->l1, &t->large, &t->l2}};
-}
-
-static uint32_t *next_way(struct ways *w)
-{
-	while (w->i < ARRAY_LEN(w->array)) {
-		struct tlb_array *a = w->array[w->i];
-		if (w->set == a->sets) {
-			w->set = 0;
-			w->i++;
-		} else if (w->way == a->ways) {
-			w->way = 0;
-			w->set++;
-		} else {
-			return &tlb_set(a, w->set)->at[1 + w->way++];
-		}
-	}
-	return NULL;
-}
-
-/* Whether the way that came last holds something. */
-static bool holds(const struct tlb *t, const struct ways *w, const uint32_t *at)
-{
-	return way_holds(t, w->array[w->i], *at, w->way - 1);
-}
-
-/*
- * Marks the regions that have a record in some array. What does not hold is emptied, so that
- * no way bears a number of a region that goes.
- */
-static void mark_held(struct tlb *t)
-{
-	struct ways w = all_ways(t);
-
-	t->discards++;
-	for (uint32_t *at; (at = next_way(&w));) {
-		if (holds(t, &w, at))
-			region_of(t, *at)->held = t->discards;
-		else
-			*at = 0;
-	}
-}
-
-/*
- * Gives up the oldest region that nothing lies in. There is one: regions_max sees to
- * it. Who is held is looked up at each time, since keeping count would cost each miss.
- */
-static void discard(struct tlb *t)
-{
-	struct tlb_region *r = t->oldest, **p;
-
-	mark_held(t);
-	while (r->held == t->discards || tlb_pde_holds(t, r)) {
-		age_remove(t, r);
-		age_append(t, r);
-		r = t->oldest;
-	}
-	for (p = chain_of(t, r->key); *p != r; p = &(*p)->next)
-		;
-	*p = r->next;
-	age_remove(t, r);
-	if (t->memo[tlb_memo_of(r->key)] == r)
-		t->memo[tlb_memo_of(r->key)] = t->none;
-	t->globals -= r->class == TLB_GLOBAL;
-	t->spare = r->id >> TLB_ID_SHIFT;
-	t->region[t->spare] = NULL;
-	t->regions--;
-	r->key = TLB_NO_KEY; /* a row may still point to it; the slab writes before this */
-	slab_give(&t->slab, r);
-}
-
-/* A new region, in no list yet: pages that are global and not are not known of. */
-static void meet_globals(struct tlb *t, struct tlb_region *r)
-{
-	const uint64_t pages = (UINT64_C(1) << 27) - 1;
-
-	if (r->class == TLB_LOCAL) {
-		r->beside = t->globals && tlb_find(t, TLB_GLOBAL_ROOT << 27 | (r->key & pages));
-		return;
-	}
-	for (struct tlb_region *other = t->oldest; other; other = other->newer) {
-		if (((other->key ^ r->key) & pages) == 0)
-			tlb_hold_beside(other);
-	}
-}
-
-struct tlb_region *tlb_region(struct tlb *t, uint64_t key, enum tlb_class class)
-{
-	struct tlb_region *r = tlb_find(t, key);
-
-	if (likely(r))
-		return r;
-	if (t->regions == t->regions_max)
-		discard(t);
-	r = slab_take(&t->slab);
-	if (!r)
-		return NULL;
-	r->key = key;
-	r->class = (uint8_t) class;
-	const uint32_t index = t->spare ? t->spare : t->regions + 1;
-	t->spare = 0;
-	t->region[index] = r;
-	r->id = index << TLB_ID_SHIFT;
-	r->version_at = &r->version;
-	meet_globals(t, r);
-	r->next = *chain_of(t, key);
-	*chain_of(t, key) = r;
-	age_append(t, r);
-	t->regions++;
-	t->globals += class == TLB_GLOBAL;
-	t->memo[tlb_memo_of(key)] = r;
-	return r;
-}
-
 /* ---- arrays --------------------------------------------------------------- */
 
 /* Flushes passed the set by: its ways are looked at again. */
@@ -301,7 +108,7 @@ static void refresh(const struct tlb *t, struct tlb_array *a, uint32_t set)
 
 	more->full = 0;
 	for (uint32_t w = 0; w < a->ways; w++) {
-		if (way_holds(t, a, s->at[1 + w], w))
+		if (tlb_way_bears(t, a, s->at[1 + w], w))
 			more->full |= UINT64_C(1) << w;
 		else
 			s->at[1 + w] = 0;
@@ -474,9 +281,9 @@ void tlb_flush_local(struct tlb *t)
 		if (r->class != TLB_GLOBAL)
 			empty_region(r);
 	}
-	struct ways w = all_ways(t);
-	for (uint32_t *at; (at = next_way(&w));) {
-		if (*at && region_of(t, *at)->class == TLB_LOCAL)
+	struct tlb_ways w = tlb_ways(t);
+	for (uint32_t *at; (at = tlb_next_way(&w));) {
+		if (*at && tlb_region_of(t, *at)->class == TLB_LOCAL)
 			*at = 0;
 	}
 	t->gen[TLB_LOCAL] = 1;
@@ -495,11 +302,11 @@ void tlb_flush_all(struct tlb *t)
 
 void tlb_flush_root(struct tlb *t, uint64_t root)
 {
-	struct ways w = all_ways(t);
+	struct tlb_ways w = tlb_ways(t);
 
-	for (uint32_t *at; (at = next_way(&w));) {
-		if (holds(t, &w, at) && region_of(t, *at)->key >> 27 == root)
-			tlb_drop(t, region_of(t, *at), rec_of(t, *at));
+	for (uint32_t *at; (at = tlb_next_way(&w));) {
+		if (tlb_way_holds(t, &w, at) && tlb_region_of(t, *at)->key >> 27 == root)
+			tlb_drop(t, tlb_region_of(t, *at), tlb_rec_of(t, *at));
 	}
 	tlb_pde_flush(t);
 }
@@ -509,11 +316,12 @@ void tlb_each(struct tlb *t,
 			 uint64_t vpn, bool large),
 	      void *arg)
 {
-	struct ways w = all_ways(t);
+	struct tlb_ways w = tlb_ways(t);
 
-	for (const uint32_t *at; (at = next_way(&w));) {
-		if (holds(t, &w, at))
-			fn(arg, region_of(t, *at), rec_of(t, *at), vpn_of(t, *at), is_large(*at));
+	for (const uint32_t *at; (at = tlb_next_way(&w));) {
+		if (tlb_way_holds(t, &w, at))
+			fn(arg, tlb_region_of(t, *at), tlb_rec_of(t, *at), tlb_vpn_of(t, *at),
+			   tlb_is_large(*at));
 	}
 }
 
@@ -531,8 +339,9 @@ static size_t audit_array(struct tlb *t, struct tlb_array *a, uint64_t *ways, FI
 		for (uint32_t w = 0; w < a->ways; w++) {
 			const uint32_t id = tlb_set(a, set)->at[1 + w];
 			const bool full = a->more[set].full >> w & 1;
-			if (full == way_holds(t, a, id, w) &&
-			    (!full || tlb_set_of(a, region_of(t, id), rec_of(t, id)) == set))
+			if (full == tlb_way_bears(t, a, id, w) &&
+			    (!full ||
+			     tlb_set_of(a, tlb_region_of(t, id), tlb_rec_of(t, id)) == set))
 				continue;
 			fprintf(out, "tlb: level %u set %u way %u and its record disagree\n",
 				a->level + 1, set, w);
