@@ -195,10 +195,12 @@ void pmap_break_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn)
 void pmap_unmap_shared(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value)
 {
 	const struct page_handler *h = &pmap->part->handler[PAGE_SHARED];
+	const pte_t was = pmap->pte[ppn.n];
 
-	assert(pte_state(pmap->pte[ppn.n]) == PAGE_SHARED);
-	h->drop(h->ctx, pmap, ppn);
-	set_state(pmap, ppn, pte_make(state, value, pmap->pte[ppn.n] & PTE_LASTING));
+	assert(pte_state(was) == PAGE_SHARED);
+	/* Nobody knows its contents but itself, wherever it goes. */
+	set_state(pmap, ppn, pte_make(state, value, (was & PTE_LASTING) | PTE_CHANGED));
+	h->left(h->ctx, pmap, was);
 }
 
 /* Whatever the page held is freed, whatever was known of it forgotten. */

@@ -150,6 +150,12 @@ struct page_handler {
 	 * value stands for; 0, or -errno with a message.
 	 */
 	int (*adopt)(void *ctx, struct pmap *pmap, ppn_t ppn, struct err *err);
+	/*
+	 * Of PAGE_SHARED: the page's contents are elsewhere, and its entry, that was
+	 * `was`, says so already. As drop: frees what that stood for, which is in
+	 * this order so that a manager may be killed at any moment.
+	 */
+	void (*left)(void *ctx, struct pmap *pmap, pte_t was);
 };
 
 /* Where entries lie that must outlive the host: already filled, or zeroed. */
@@ -316,7 +322,7 @@ void pmap_map_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn);
  */
 void pmap_break_shared(struct pmap *pmap, ppn_t ppn, mpn_t mpn);
 
-/* A SHARED page gives its frame up, through the handler's drop, for another state and value. */
+/* A SHARED page gives its frame up, through the handler's left, for another state and value. */
 void pmap_unmap_shared(struct pmap *pmap, ppn_t ppn, enum page_state state, uint32_t value);
 
 /*

@@ -83,6 +83,7 @@ MUST_CHECK int share_join(struct sharing *s, struct pmap *pmap, ppn_t ppn, mpn_t
 /* Handlers of PAGE_SHARED. */
 int share_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access, struct err *err);
 void share_drop(void *ctx, struct pmap *pmap, ppn_t ppn);
+void share_left(void *ctx, struct pmap *pmap, pte_t was);
 MUST_CHECK int share_adopt(void *ctx, struct pmap *pmap, ppn_t ppn, struct err *err);
 
 /* match.c: a page and its hash against the table. */

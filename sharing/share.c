@@ -117,14 +117,12 @@ int share_fault(void *ctx, struct pmap *pmap, ppn_t ppn, enum access access, str
 	return 0;
 }
 
-void share_drop(void *ctx, struct pmap *pmap, ppn_t ppn)
+void share_left(void *ctx, struct pmap *pmap, pte_t was)
 {
 	struct sharing *s = ctx;
-	mpn_t mpn = pte_mpn(pmap_peek(pmap, ppn));
+	mpn_t mpn = pte_mpn(was);
 
 	share_vm_of(s, pmap)->stats.zero -= is_zero_frame(s, pmap, mpn);
-	pmap->pte[ppn.n] |=
-		PTE_CHANGED; /* nobody knows its contents but itself, wherever it goes */
 	if (refs_get(s, mpn) == 1) {
 		unlist(s, pmap, mpn);
 		machine_put_shared(&s->host->machine, mpn);
@@ -132,6 +130,11 @@ void share_drop(void *ctx, struct pmap *pmap, ppn_t ppn)
 	}
 	leave(s, mpn);
 	s->stats.dropped++;
+}
+
+void share_drop(void *ctx, struct pmap *pmap, ppn_t ppn)
+{
+	share_left(ctx, pmap, pmap_peek(pmap, ppn));
 }
 
 /* A shared frame that nobody here knows yet: as the zero frame of its group, or in the table. */

@@ -299,7 +299,7 @@ int sharing_open(struct host *host, struct pmap_part *pmaps, const struct share_
 		return err_run(err, -rc, "no memory for sharing");
 	}
 	pmap_handle(pmaps, PAGE_SHARED,
-		    &(struct page_handler){share_fault, share_drop, s, share_adopt});
+		    &(struct page_handler){share_fault, share_drop, s, share_adopt, share_left});
 	if (opts->before_swap)
 		host->screen = (struct screen){scan_settle, s};
 	stat_bind(&host->scope, share_host_rows, &s->stats);

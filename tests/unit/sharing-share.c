@@ -137,6 +137,50 @@ static void memory_of_shared_frames_alone(void)
 	test_host_free(&t);
 }
 
-TESTS("sharing/share", {"a write", a_write_breaks_out}, {"the last", the_last_gets_the_frame},
+static const struct vm *watched;
+static unsigned left; /* shared frames */
+
+/*
+ * Where a manager may be killed at any moment entries are all that is known
+ * afterwards: none may still promise bytes that are about to go.
+ */
+static void on_left(struct machine *m, mpn_t mpn, struct frame was)
+{
+	(void)m;
+	for (uint32_t i = 0; was.vm == FRAME_SHARED && i < watched->pages; i++) {
+		const pte_t e = test_entry(watched, i);
+		CU_ASSERT_FALSE(pte_state(e) == PAGE_SHARED && mpn_eq(pte_mpn(e), mpn));
+	}
+	left += was.vm == FRAME_SHARED;
+}
+
+static void entries_go_before_bytes(void)
+{
+	struct backing store = backing_ram;
+	struct test_host t;
+	struct err err;
+
+	store.left = on_left;
+	test_host_new(&t, (struct test_shape){.slots = 64, .store = &store, .scan = "sequential"});
+	struct vm *vm = test_vm(&t, "a", 4);
+	watched = vm;
+	left = 0;
+	share_pages(&t, vm, 2, 8);
+	CU_ASSERT_EQUAL(swap_reclaimer.reclaim(t.swap, 1, NULL, NULL, &err), 1);
+	CU_ASSERT_EQUAL(left, 1);
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(pte_state(test_entry(vm, i)), PAGE_SWAPPED);
+		CU_ASSERT_TRUE(test_reads_as(vm, i, 8));
+	}
+	share_pages(&t, vm, 2, 9);
+	test_fill(vm, 0, 10);
+	test_fill(vm, 1, 11); /* its frame becomes its own */
+	CU_ASSERT_EQUAL(left, 2);
+	CU_ASSERT_EQUAL(test_audit(&t), 0);
+	test_host_free(&t);
+}
+
+TESTS("sharing/share", {"killed at any moment", entries_go_before_bytes},
+      {"a write", a_write_breaks_out}, {"the last", the_last_gets_the_frame},
       {"a zero page", a_zero_page_is_cleared_not_copied}, {"dropped", dropped_and_failed},
       {"shared frames alone", memory_of_shared_frames_alone})
