@@ -12,6 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define DELAY_LEAST UINT64_C(100000000) /* ns */
+#define DELAY_MOST  UINT64_C(3600000000000)
+
 #define MIB ((double)(1 << 20) / PAGE_SIZE)
 
 struct top_args {
@@ -38,8 +41,9 @@ static error_t parse_top(int key, char *arg, struct argp_state *state)
 		a->json = true;
 		return 0;
 	case 'd':
-		if (parse_time(arg, &a->delay, &err) || a->delay < 100000000)
-			return cmd_usage(state, "--delay %.20s: give 100ms or more", arg);
+		if (parse_time(arg, &a->delay, &err) || a->delay < DELAY_LEAST ||
+		    a->delay > DELAY_MOST)
+			return cmd_usage(state, "--delay %.20s: give 100ms to 1h", arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		return cmd_usage(state, "'%.40s' is one argument too many", arg);

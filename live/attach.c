@@ -129,10 +129,21 @@ void attach_stop(struct live_vm *v, bool kill)
 
 /* Moves. */
 
+/* Whether it says anything, before the patience is at its end; a signal to the host is no end. */
+static bool is_heard(const struct live_vm *v)
+{
+	struct pollfd answer = {v->sock.fd, POLLIN, 0};
+	int rc;
+
+	do
+		rc = poll(&answer, 1, MOVE_PATIENCE_MS);
+	while (rc < 0 && errno == EINTR);
+	return rc == 1;
+}
+
 static int ask(struct live_vm *v, struct wire *w, size_t size)
 {
 	const uint32_t tag = ++v->live->tag;
-	struct pollfd answer = {v->sock.fd, POLLIN, 0};
 	int fd;
 
 	w->op = WIRE_MOVE;
@@ -145,7 +156,7 @@ static int ask(struct live_vm *v, struct wire *w, size_t size)
 	 * Before this answer there may be one to a manager that has died.
 	 */
 	for (int stale = 0; stale < STALE_MOST; stale++) {
-		if (poll(&answer, 1, MOVE_PATIENCE_MS) != 1)
+		if (!is_heard(v))
 			return -ETIMEDOUT;
 		ssize_t n = wire_receive(v->sock.fd, w, &fd);
 		if (fd >= 0)

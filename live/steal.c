@@ -127,7 +127,7 @@ int steal_read(struct steal_meter *m, const struct live_vm *v)
 	char path[40];
 
 	m->total.fault_ns = v->stats.fault_ns;
-	if (v->pid <= 0)
+	if (v->pid <= 0 || v->state == LIVE_GONE) /* the number may be another's by now */
 		return -ESRCH;
 	snprintf(path, sizeof path, "/proc/%d/task", (int)v->pid);
 	return steal_read_tasks(m, path);

@@ -134,6 +134,7 @@ assert vm["mib"] == 32 and vm["private_mib"] + vm["shared_mib"] + vm["swapped_mi
 assert top["host"]["frames"] == 16384
 ' || fail "top --once --json: $("$ballast" top --once --json)"
 refused 2 'needs a terminal' "$ballast" top
+refused 2 '100ms to 1h' "$ballast" top --once -d 2h
 if command -v script >/dev/null; then
 	(sleep 1 && printf fq) | TERM=xterm timeout 20 script -qec "$ballast top" /dev/null >"$work/out" ||
 		fail "top on a terminal: $?"
