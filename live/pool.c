@@ -34,6 +34,13 @@ static void punch(struct pool *pool, uint64_t offset, uint64_t bytes)
 
 /* The backing. */
 
+/* A huge page would be more memory than the account has (shmem_enabled = always). */
+static void advise(const struct pool *pool)
+{
+	madvise(pool->view, pool->span, MADV_DONTDUMP);
+	madvise(pool->view, pool->span, MADV_NOHUGEPAGE);
+}
+
 static int live_open(struct machine *m)
 {
 	struct pool *pool = calloc(1, sizeof *pool);
@@ -53,7 +60,7 @@ static int live_open(struct machine *m)
 		free(pool);
 		return -ENOMEM;
 	}
-	madvise(pool->view, pool->span, MADV_DONTDUMP);
+	advise(pool);
 	m->store = pool;
 	m->bytes = pool->view;
 	return 0;
@@ -262,7 +269,7 @@ int pool_adopt(struct pool *pool, int fd)
 
 	if (view == MAP_FAILED)
 		return -errno;
-	madvise(view, pool->span, MADV_DONTDUMP);
+	advise(pool);
 	close(pool->fd);
 	pool->fd = fd;
 	return 0;
