@@ -117,7 +117,10 @@ static bool backlog(const struct gos *g)
  */
 static uint64_t limited_pages(const struct gos *g)
 {
-	return g->boot_pages - g->mark_high - (g->opts.boot_limits ? 0 : g->stats.balloon);
+	const uint64_t all = g->boot_pages - g->mark_high,
+		       held = g->opts.boot_limits ? 0 : g->stats.balloon;
+
+	return all > held ? all - held : 0;
 }
 
 void flush_if_many(struct gos *g)

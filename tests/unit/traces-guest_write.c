@@ -67,6 +67,29 @@ static void too_many(void)
 	guest_free(&t);
 }
 
+/* The limits count what a balloon holds where they do; one that holds nearly all leaves none. */
+static void beside_a_balloon(void)
+{
+	struct test_guest t;
+
+	guest_new(&t, (struct guest_shape){0});
+	struct gfile *f = file(&t, 100);
+	const uint64_t all = t.g->boot_pages - t.g->mark_high, held = t.g->stats.balloon;
+	CU_ASSERT_EQUAL(file_write(t.g, f, 0, 100), 0);
+	t.g->stats.balloon = all - 300; /* 90 are the background part of 300 */
+	flush_if_many(t.g);
+	CU_ASSERT_EQUAL(f->dirty, 100);
+	t.g->opts.boot_limits = false;
+	t.g->stats.balloon = all - 350; /* 105 of 350 */
+	flush_if_many(t.g);
+	CU_ASSERT_EQUAL(f->dirty, 100);
+	t.g->stats.balloon = all + 1;
+	flush_if_many(t.g);
+	CU_ASSERT_EQUAL(f->dirty, 0);
+	t.g->stats.balloon = held;
+	guest_free(&t);
+}
+
 /* Reclaim writes what lies around the page too: one seek. */
 static void around(void)
 {
@@ -107,5 +130,5 @@ static void again(void)
 	guest_free(&t);
 }
 
-TESTS("traces/guest_write", {"age", age}, {"too many", too_many}, {"around a page", around},
-      {"again", again})
+TESTS("traces/guest_write", {"age", age}, {"too many", too_many},
+      {"beside a balloon", beside_a_balloon}, {"around a page", around}, {"again", again})
