@@ -20,6 +20,7 @@ enum slot_state { SLOT_FREE, SLOT_CLAIMED, SLOT_ARMED, SLOT_GUARDED };
 
 static struct slot {
 	atomic_int state;
+	pid_t owner; /* who claimed it: a child inherits the table */
 	char path[PATH_MAX];
 } slots[DRAFTS_MAX];
 
@@ -59,8 +60,10 @@ static struct slot *slot_claim(void)
 	for (size_t i = 0; i < DRAFTS_MAX; i++) {
 		int expected = SLOT_FREE;
 
-		if (atomic_compare_exchange_strong(&slots[i].state, &expected, SLOT_CLAIMED))
-			return &slots[i];
+		if (!atomic_compare_exchange_strong(&slots[i].state, &expected, SLOT_CLAIMED))
+			continue;
+		slots[i].owner = getpid();
+		return &slots[i];
 	}
 	return NULL;
 }
@@ -234,16 +237,30 @@ void file_guard_folder(const char *path)
 	atomic_store(&slot->state, n < (int)sizeof slot->path ? SLOT_GUARDED : SLOT_FREE);
 }
 
+void file_follow(pid_t parent)
+{
+	for (size_t i = 0; i < DRAFTS_MAX; i++) {
+		if (atomic_load(&slots[i].state) != SLOT_FREE && slots[i].owner != parent)
+			atomic_store(&slots[i].state, SLOT_FREE);
+	}
+}
+
+/* Its own, or that of a parent who is not there any more. */
+static bool may_drop(const struct slot *slot)
+{
+	return slot->owner == getpid() || slot->owner != getppid();
+}
+
 void file_drop_drafts(void)
 {
 	int saved = errno;
 
 	for (size_t i = 0; i < DRAFTS_MAX; i++) {
-		if (atomic_load(&slots[i].state) == SLOT_ARMED)
+		if (atomic_load(&slots[i].state) == SLOT_ARMED && may_drop(&slots[i]))
 			unlink(slots[i].path);
 	}
 	for (size_t i = 0; i < DRAFTS_MAX; i++) {
-		if (atomic_load(&slots[i].state) == SLOT_GUARDED)
+		if (atomic_load(&slots[i].state) == SLOT_GUARDED && may_drop(&slots[i]))
 			rmdir(slots[i].path); /* an empty one only */
 	}
 	errno = saved;

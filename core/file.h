@@ -12,6 +12,7 @@
 #include "core/err.h"
 
 #include <stdio.h>
+#include <sys/types.h>
 
 struct draft;
 
@@ -32,6 +33,12 @@ void draft_abort(struct draft *draft); /* frees, removes; NULL is fine */
 
 /* A folder that was just made for drafts: file_drop_drafts() removes it if nothing lies in it. */
 void file_guard_folder(const char *path);
+
+/*
+ * In a child: what its parent has open or guards is removed by file_drop_drafts()
+ * here once the parent is gone, and what the parent's own parents have is not.
+ */
+void file_follow(pid_t parent);
 
 /* Unlinks every open draft, then removes guarded folders; async-signal-safe. */
 void file_drop_drafts(void);

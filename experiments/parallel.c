@@ -3,6 +3,8 @@
 #include "experiments/crew.h"
 #include "experiments/progress.h"
 
+#include "core/file.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -49,6 +51,7 @@ static void follow(pid_t parent)
 	prctl(PR_SET_PDEATHSIG, ignored ? SIGKILL : SIGTERM);
 	if (getppid() != parent)
 		_exit(1);
+	file_follow(parent);
 }
 
 /* The child: one task, one message. The parent's output buffers are not its to flush. */

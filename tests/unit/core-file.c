@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -194,6 +195,60 @@ static void guarded_folders_go_when_empty(void)
 	leave_dir("kept");
 }
 
+/* Told to stop because its parent is gone. */
+static void orphan(pid_t parent)
+{
+	file_follow(parent);
+	while (getppid() == parent)
+		usleep(1000);
+	file_drop_drafts();
+}
+
+/* Whether a folder stays that the orphan's parent, or the parent's parent, guarded. */
+static bool stays(bool grandparent)
+{
+	int ends[2];
+	char end;
+
+	CU_ASSERT_EQUAL_FATAL(mkdir("guarded", 0777) | pipe(ends), 0);
+	fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		file_guard_folder("guarded");
+		if (!grandparent || fork() == 0) {
+			pid_t parent = getpid();
+			if (fork() == 0)
+				orphan(parent);
+		}
+		_exit(0);
+	}
+	close(ends[1]);
+	CU_ASSERT_EQUAL(waitpid(child, NULL, 0), child);
+	CU_ASSERT_EQUAL(read(ends[0], &end, 1), 0); /* when all of them have ended */
+	close(ends[0]);
+	return rmdir("guarded") == 0;
+}
+
+/* A child that is told to stop leaves alone what its living parent has; an orphan tidies up. */
+static void children_leave_parents_be(void)
+{
+	enter_dir();
+	write_whole("kept", "k");
+	CU_ASSERT_EQUAL_FATAL(mkdir("guarded", 0777), 0);
+	file_guard_folder("guarded");
+	fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		file_drop_drafts();
+		_exit(0);
+	}
+	CU_ASSERT_EQUAL(waitpid(child, NULL, 0), child);
+	CU_ASSERT_EQUAL(rmdir("guarded"), 0);
+	CU_ASSERT(!stays(false));
+	CU_ASSERT(stays(true));
+	leave_dir("kept");
+}
+
 /* The table of open drafts is bounded; slots come back. */
 static void slots_run_out_and_return(void)
 {
@@ -220,5 +275,5 @@ TESTS("core/file", {"commit shows, abort hides", commit_shows_abort_hides},
       {"mode and link are kept", mode_and_link_are_kept}, {"errors are named", errors_are_named},
       {"a failed write keeps the old file", failed_write_keeps_the_old},
       {"drop removes open drafts only", drop_removes_open_drafts_only},
-      {"guarded folders", guarded_folders_go_when_empty},
+      {"guarded folders", guarded_folders_go_when_empty}, {"children", children_leave_parents_be},
       {"slots run out and return", slots_run_out_and_return})
