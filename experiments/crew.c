@@ -10,6 +10,7 @@
 
 struct member {
 	_Atomic uint64_t done, total;
+	_Atomic uint64_t held; /* tokens; never too few, should it die just here */
 };
 
 struct crew {
@@ -97,14 +98,35 @@ bool crew_take(void)
 {
 	char token;
 
-	return !joined.crew || read(joined.crew->tokens[0], &token, 1) == 1;
+	if (!joined.crew)
+		return true;
+	atomic_fetch_add(&joined.me->held, 1);
+	bool taken = read(joined.crew->tokens[0], &token, 1) == 1;
+	if (!taken)
+		atomic_fetch_sub(&joined.me->held, 1);
+	return taken;
+}
+
+/* Never full: only what was taken is put back. */
+static void put_back(struct crew *c, struct member *m)
+{
+	(void)!write(c->tokens[1], "+", 1);
+	atomic_fetch_sub(&m->held, 1);
 }
 
 void crew_give(void)
 {
-	/* Never full: only what was taken is put back. */
 	if (joined.crew)
-		(void)!write(joined.crew->tokens[1], "+", 1);
+		put_back(joined.crew, joined.me);
+}
+
+void crew_mourn(struct crew *c, size_t member)
+{
+	struct member *m = &c->member[member];
+
+	while (atomic_load(&m->held))
+		put_back(c, m);
+	atomic_store(&m->done, atomic_load(&m->total));
 }
 
 void crew_expect_runs(size_t runs)

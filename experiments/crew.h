@@ -26,6 +26,9 @@ void crew_close(struct crew *crew);
 void crew_join(struct crew *crew, size_t member);
 void crew_leave(void); /* in a child of that child, whose run has its token */
 
+/* In the leader: the member is dead. Its tokens go back, and its runs count as done. */
+void crew_mourn(struct crew *crew, size_t member);
+
 /* Runs done and known of by all members, and how many members have told of theirs. */
 void crew_progress(const struct crew *crew, uint64_t *done, uint64_t *total, size_t *members);
 

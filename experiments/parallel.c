@@ -127,10 +127,13 @@ static int end_one(struct pool *p, nfds_t w, struct err *err)
 	p->workers--;
 	p->fd[w] = p->fd[p->workers];
 	p->worker[w] = p->worker[p->workers];
-	if (got != sizeof m)
-		return err_run(err, EIO, "task %zu died without a result (%s)", task,
-			       WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "no signal");
-	if (m.err.exit_code) {
+	const char *why = WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "no signal";
+	if (got != sizeof m && !t->died)
+		return err_run(err, EIO, "task %zu died without a result (%s)", task, why);
+	if (got != sizeof m) {
+		t->died(t->arg, task, why);
+		p->ended++;
+	} else if (m.err.exit_code) {
 		*err = m.err;
 		rc = m.err.exit_code == 2 ? -EINVAL : -EIO;
 	} else {

@@ -4,7 +4,7 @@
  * A run is single-threaded; runs are parallel. Each task has a process of its
  * own, forked from this one, and sends its result back through a pipe; results
  * lie in the order of the tasks, whoever ends first. A task that fails, or
- * dies, ends the whole, and the others are stopped. Where this process is one
+ * dies untold, ends the whole, and the others are stopped. Where this process is one
  * of a crew (experiments/crew.h), a task waits for a token of the crew's.
  */
 #ifndef BALLAST_EXPERIMENTS_PARALLEL_H
@@ -27,6 +27,8 @@ struct tasks {
 	void *done_arg;
 	size_t most;	  /* at once; 0: as many as there are cores */
 	unsigned tick_ms; /* done is called at least so often; 0: where a task ends */
+	/* Of a task whose process died; it counts as ended then. NULL: that ends the whole. */
+	void (*died)(void *arg, size_t task, const char *why);
 };
 
 /* Cores that this process may use, at most PARALLEL_MOST. */

@@ -99,6 +99,16 @@ static void take(struct work *w, size_t i)
 		(void)err_run(&o->err, EIO, "%s told nothing that can be read", o->experiment->id);
 }
 
+/* One that dies, for want of memory or by a bug, is a failed one too. */
+static void died(void *arg, size_t i, const char *why)
+{
+	struct work *w = arg;
+
+	crew_mourn(w->crew, i);
+	(void)err_run(&w->result[i].err, EIO, "its process died (%s)", why);
+	w->result[i].ended = true;
+}
+
 /* After every end and between: the bar, and what is ready in its turn. */
 static void on_tick(void *arg, uint64_t ended, uint64_t all)
 {
@@ -143,6 +153,7 @@ static int run_all(struct work *w, struct err *err)
 		.done_arg = w,
 		.most = w->r->jobs,
 		.tick_ms = 200,
+		.died = died,
 	};
 
 	int rc = make_files(w, err);

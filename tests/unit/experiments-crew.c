@@ -5,6 +5,7 @@
 #include "experiments/parallel.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct work {
 	struct shared *shared;
 	struct crew *crew;
 	size_t bad_member; /* its fifth run fails */
+	bool dies;	   /* or it dies with all tokens in its hands */
 	size_t member;
 	uint64_t ticks;
 };
@@ -58,6 +60,13 @@ static int member(void *arg, size_t i, void *result, struct err *err)
 
 	w.member = i;
 	crew_join(w.crew, i);
+	for (int held = 0; w.dies && i == w.bad_member;) {
+		struct pollfd token = {.fd = crew_token_fd(), .events = POLLIN};
+		if (held == JOBS)
+			raise(SIGKILL);
+		poll(&token, 1, -1);
+		held += crew_take();
+	}
 	*(int *)result = parallel_run(&tasks, err);
 	err->exit_code = 0;
 	return 0;
@@ -72,9 +81,18 @@ static void tick(void *arg, uint64_t done, uint64_t total)
 	CU_ASSERT_EQUAL(total, MEMBERS);
 }
 
-static void run(size_t bad_member, int results[MEMBERS])
+static void mourn(void *arg, size_t i, const char *why)
 {
-	struct work w = {.bad_member = bad_member};
+	const struct work *w = arg;
+
+	CU_ASSERT(w->dies && i == w->bad_member);
+	CU_ASSERT_STRING_EQUAL(why, "Killed");
+	crew_mourn(w->crew, i);
+}
+
+static void run(size_t bad_member, bool dies, int results[MEMBERS])
+{
+	struct work w = {.bad_member = bad_member, .dies = dies};
 	struct err err = {0};
 	uint64_t done, total;
 	size_t told;
@@ -88,6 +106,7 @@ static void run(size_t bad_member, int results[MEMBERS])
 		.done_arg = &w,
 		.most = MEMBERS,
 		.tick_ms = 1,
+		.died = mourn,
 	};
 
 	w.shared = mmap(NULL, sizeof *w.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
@@ -99,9 +118,9 @@ static void run(size_t bad_member, int results[MEMBERS])
 	CU_ASSERT(atomic_load(&w.shared->most) <= JOBS);
 	CU_ASSERT(w.ticks > MEMBERS);
 	crew_progress(w.crew, &done, &total, &told);
-	CU_ASSERT_EQUAL(total, MEMBERS * RUNS);
-	CU_ASSERT_EQUAL(told, MEMBERS);
-	CU_ASSERT_EQUAL(done == total, bad_member == MEMBERS);
+	CU_ASSERT_EQUAL(total, (MEMBERS - dies) * RUNS);
+	CU_ASSERT_EQUAL(told, MEMBERS - dies);
+	CU_ASSERT_EQUAL(done == total, dies || bad_member == MEMBERS);
 
 	/* Every token is back. */
 	crew_join(w.crew, 0);
@@ -120,7 +139,7 @@ static void test_all_end(void)
 {
 	int results[MEMBERS];
 
-	run(MEMBERS, results);
+	run(MEMBERS, false, results);
 	for (size_t i = 0; i < MEMBERS; i++)
 		CU_ASSERT_EQUAL(results[i], 0);
 }
@@ -129,10 +148,21 @@ static void test_one_fails(void)
 {
 	int results[MEMBERS];
 
-	run(1, results);
+	run(1, false, results);
 	CU_ASSERT_EQUAL(results[0], 0);
 	CU_ASSERT_EQUAL(results[1], -EINVAL);
 	CU_ASSERT_EQUAL(results[2], 0);
 }
 
-TESTS("experiments/crew", {"all end", test_all_end}, {"one member fails", test_one_fails})
+/* Whoever waits for a token then does not wait for ever. */
+static void test_one_dies(void)
+{
+	int results[MEMBERS] = {-1, -1, -1};
+
+	run(1, true, results);
+	CU_ASSERT_EQUAL(results[0], 0);
+	CU_ASSERT_EQUAL(results[2], 0);
+}
+
+TESTS("experiments/crew", {"all end", test_all_end}, {"one member fails", test_one_fails},
+      {"one member dies", test_one_dies})
