@@ -4,8 +4,8 @@
  * guest's memory, deflated, unloaded and loaded again, compacted, out of memory,
  * and asked for more than the guest has. What it survives, with its balloon or
  * giving it back: sleep, a reset of its bus, unbinding, removal and unplugging,
- * unloading halfway, a reboot. All memory is back at the end. How long 128 MB
- * take is printed.
+ * unloading halfway, a reboot. Then without the doorbell. All memory is back at
+ * the end. How long 128 MB take is printed.
  */
 #include "scene.h"
 
@@ -45,6 +45,14 @@ static const char survives[] =
 	"insmod /ballast_balloon.ko; half before\n"
 	"log; reboot -f\n";
 
+static const char polls[] = "at start\n"
+			    "insmod /ballast_balloon.ko; at loaded\n"
+			    "half half\n"
+			    "at deflate; till size != 0; at empty\n"
+			    "at again; till size != 32768\n"
+			    "rmmod ballast_balloon; at end\n"
+			    "log\n";
+
 static unsigned rounds(void)
 {
 	const char *given = getenv("BALLOON_ROUNDS");
@@ -58,7 +66,7 @@ static void test_works(void)
 	char script[2000];
 
 	snprintf(script, sizeof script, works, rounds());
-	scene_play(&s, script, false);
+	scene_play(&s, script, SCENE_BELLS);
 	const struct place *start = scene_place(&s, "start"), *half = scene_place(&s, "half"),
 			   *empty = scene_place(&s, "empty"), *pressed = scene_place(&s, "pressed"),
 			   *full = scene_place(&s, "full"), *end = scene_place(&s, "end");
@@ -88,7 +96,7 @@ static void test_survives(void)
 					   "alone",   "halfway", "rebooted"};
 	static struct scene s;
 
-	scene_play(&s, survives, false);
+	scene_play(&s, survives, SCENE_BELLS);
 	const struct place *start = scene_place(&s, "start");
 	for (size_t i = 0; i < ARRAY_LEN(inflated); i++)
 		CU_ASSERT_EQUAL(scene_place(&s, inflated[i])->size, HALF);
@@ -101,4 +109,18 @@ static void test_survives(void)
 	scene_end(&s);
 }
 
-TESTS("live/balloon", {"in a Linux guest", test_works}, {"survives", test_survives})
+/* The same device without its doorbell: both ends poll. */
+static void test_polls(void)
+{
+	static struct scene s;
+
+	scene_play(&s, polls, SCENE_POLLED);
+	const struct place *start = scene_place(&s, "start"), *end = scene_place(&s, "end");
+	CU_ASSERT_EQUAL(scene_place(&s, "half")->size, HALF);
+	CU_ASSERT_EQUAL(scene_place(&s, "empty")->size, 0);
+	CU_ASSERT_TRUE(end->free_kb + 8192 > start->free_kb);
+	scene_end(&s);
+}
+
+TESTS("live/balloon", {"in a Linux guest", test_works}, {"survives", test_survives},
+      {"polls", test_polls})

@@ -34,7 +34,7 @@ static void test_hibernates(void)
 					       "woken", "third",   "again_woken"};
 	static struct scene s;
 
-	scene_play(&s, hibernates, true);
+	scene_play(&s, hibernates, SCENE_DISK);
 	const struct place *start = scene_place(&s, "start"), *end = scene_place(&s, "end");
 	for (size_t i = 0; i < ARRAY_LEN(inflated); i++)
 		CU_ASSERT_EQUAL(scene_place(&s, inflated[i])->size, HALF);

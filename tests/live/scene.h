@@ -42,6 +42,8 @@ struct place { /* what the guest said when it was there */
 	uint32_t touched; /* pages of the balloon, then */
 };
 
+enum scene_with { SCENE_BELLS, SCENE_POLLED, SCENE_DISK }; /* a disk, and bells */
+
 struct scene {
 	struct rig *rig;
 	uint64_t asked_ns;
@@ -153,7 +155,7 @@ static inline void scene_serve(struct scene *s)
 	}
 }
 
-static inline void scene_play(struct scene *s, const char *script, bool disk)
+static inline void scene_play(struct scene *s, const char *script, enum scene_with with)
 {
 	static const char *const modules[] = {"virtio_ring",
 					      "virtio",
@@ -162,6 +164,7 @@ static inline void scene_play(struct scene *s, const char *script, bool disk)
 					      "virtio_pci",
 					      "virtio_blk",
 					      NULL};
+	const bool disk = with == SCENE_DISK;
 	char text[6000], command[300], module[200], verify[200];
 	const char *const programs[] = {verify, NULL};
 	struct rig_opts opts = {.module = module,
@@ -170,6 +173,7 @@ static inline void scene_play(struct scene *s, const char *script, bool disk)
 				.script = text,
 				.pages = MEMORY,
 				.disk_pages = disk ? MEMORY : 0,
+				.polled = with == SCENE_POLLED,
 				.bridge = true,
 				.line = scene_heard,
 				.event = scene_event,
