@@ -35,9 +35,10 @@ grep '^CONFIG' tests/kernel/debug.config | while read -r option; do
 done
 kernel -j"$jobs" bzImage modules
 bad=0
+export BALLOON_KERNEL=$folder BALLOON_ROUNDS="${BALLOON_ROUNDS:-50}" BALLOON_SECONDS="${BALLOON_SECONDS:-1200}"
 for test in balloon hibernate; do
-	BALLOON_KERNEL=$folder BALLOON_ROUNDS=${BALLOON_ROUNDS:-50} "${BUILD:-build}/tests/live/$test" >"$log" 2>&1 || bad=1
-	cat "$log"
-	grep -q 'lockdep watched' "$log" || bad=1
+	"${BUILD:-build}/tests/live/$test" >"$folder/$test.log" 2>&1 || bad=1
+	cat "$folder/$test.log"
+	grep -q 'lockdep watched' "$folder/$test.log" || bad=1
 done
 exit $bad
