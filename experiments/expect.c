@@ -145,9 +145,9 @@ struct tally expect_tally(const json_t *told)
 }
 
 /* Four digits, or more where a count has them: 12345 and not 1.234e+04. */
-void expect_number(double x, char *buf, size_t size)
+void expect_number(double value, char *buf, size_t size)
 {
-	snprintf(buf, size, fabs(x) >= 1000 && fabs(x) < 1e15 ? "%.0f" : "%.4g", x);
+	snprintf(buf, size, fabs(value) >= 1000 && fabs(value) < 1e15 ? "%.0f" : "%.4g", value);
 }
 
 void expect_format(const json_t *e, char *buf, size_t size)
