@@ -88,9 +88,25 @@ static int open_balloon(const struct job *job, struct pmap_part *pmaps, struct l
 	return balloon_open(p->host, pmaps, &opts, &p->balloon, err);
 }
 
+/*
+ * A manager that takes over gets the file of the one before it, and needs none:
+ * whatever has become of the folder meanwhile, its guests are not lost by that.
+ */
+static int open_swap(const struct job *job, struct pmap_part *pmaps, const struct kept *kept,
+		     struct liveparts *p, struct err *err)
+{
+	struct swap_opts opts = *(const struct swap_opts *)job_section(job, &swap_section);
+	int rc = swap_open(p->host, pmaps, &opts, (uint32_t)p->slots, &os_io, &p->swap, err);
+
+	if (rc == 0 || !kept || !kept->lives)
+		return rc;
+	opts.dir = "/dev/shm";
+	return swap_open(p->host, pmaps, &opts, (uint32_t)p->slots, &os_io, &p->swap, err);
+}
+
 /* In the job's order, which is that in which the host asks them. */
-static int open_reclaimers(const struct job *job, struct pmap_part *pmaps, struct liveparts *p,
-			   struct err *err)
+static int open_reclaimers(const struct job *job, struct pmap_part *pmaps, const struct kept *kept,
+			   struct liveparts *p, struct err *err)
 {
 	const struct host_opts *opts = job_section(job, &host_section);
 	int rc = reclaimers_check(job, opts, err);
@@ -99,8 +115,7 @@ static int open_reclaimers(const struct job *job, struct pmap_part *pmaps, struc
 		if (strcmp(*name, balloon_reclaimer.policy.name) == 0)
 			rc = open_balloon(job, pmaps, p, err);
 		else
-			rc = swap_open(p->host, pmaps, job_section(job, &swap_section),
-				       (uint32_t)p->slots, &os_io, &p->swap, err);
+			rc = open_swap(job, pmaps, kept, p, err);
 	}
 	return rc;
 }
@@ -116,7 +131,7 @@ static int open_all(const struct job *job, const char *agents, struct kept *kept
 		return err_run(err, ENOMEM, "no memory for a host");
 	int rc = sharing_open(p->host, pmaps, job_section(job, &share_section), &p->sharing, err);
 	if (rc == 0)
-		rc = open_reclaimers(job, pmaps, p, err);
+		rc = open_reclaimers(job, pmaps, kept, p, err);
 	if (rc == 0)
 		rc = sampling_open(p->host, pmaps, job_section(job, &sample_section), err);
 	if (rc == 0)

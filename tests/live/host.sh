@@ -162,7 +162,8 @@ grep -q ' bad 0$' "$BALLAST_SOCKET.last.log" || fail "last: $(cat "$BALLAST_SOCK
 # What a manager left that died while it began is in nobody's way.
 python3 -c 'import socket, sys
 socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).bind(sys.argv[1])' "$BALLAST_SOCKET.agents"
-"$ballast" host start -s host.memory=16mb -s swap.size=4mb >"$work/out" 2>&1 || fail "$(cat "$work/out")"
+mkdir "$work/swap"
+"$ballast" host start -s host.memory=16mb -s swap.size=4mb -s swap.dir="$work/swap" >"$work/out" 2>&1 || fail "$(cat "$work/out")"
 "$ballast" vm start large -m 40mb "$verify" - 60 2 1 >"$work/out" 2>&1
 for _ in $(seq 600); do
 	"$ballast" vm list -a | grep -q '^large *failed.*raise swap.size' && break
@@ -173,7 +174,9 @@ done
 "$ballast" vm list | grep -q '^fits *running' || fail "$("$ballast" vm list)"
 "$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
 
-# While the manager is dead and not yet followed, its place is still its host's.
+# While the manager is dead and not yet followed, its place is still its host's. The next one
+# does without the folder of the swap file, which it has.
+rmdir "$work/swap" || fail "the swap file has a name"
 pid_of_manager() {
 	"$ballast" host status --json | awk '$1 == "\"pid\":" { print $2 + 0; exit }'
 }
@@ -183,6 +186,7 @@ kill -STOP "$keeper" && kill -9 "$manager"
 refused 1 'running there already' "$ballast" host start -s host.memory=4mb
 kill -CONT "$keeper"
 "$ballast" vm list | grep -q '^fits *running' || fail "after another's start: $("$ballast" vm list)"
+"$ballast" host check >"$work/out" || fail "$(cat "$work/out")"
 
 # Without its keeper the manager ends the guests, and itself.
 manager=$(pid_of_manager)
