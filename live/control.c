@@ -191,8 +191,7 @@ void control_clear(const char *path)
 	char agents[sizeof((struct sockaddr_un *)0)->sun_path + 8];
 
 	snprintf(agents, sizeof agents, "%s.agents", path);
-	unlink_socket(path);
-	unlink_socket(agents); /* without the other, too: one may have died between making them */
+	unlink_socket(agents);
 }
 
 int control_in_use(const char *path, struct err *err)
@@ -209,25 +208,47 @@ int control_in_use(const char *path, struct err *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_run(err, errno, "no socket: %s", strerror(errno));
-	bool used = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+	rc = connect(fd, (const struct sockaddr *)&address, sizeof address) ? errno : EADDRINUSE;
 	close(fd);
-	return used ? err_run(err, EADDRINUSE, CONTROL_IN_USE, path) : 0;
+	if (rc == ENOENT || rc == ECONNREFUSED)
+		return 0;
+	return rc == EADDRINUSE ? err_run(err, rc, CONTROL_IN_USE, path)
+				: err_run(err, rc, "%s: a socket is there, and no host's: %s", path,
+					  strerror(rc));
 }
 
-static int listen_at(struct control *control, const struct sockaddr_un *address)
+/*
+ * Beside the path first, then in the place of what a host that died left there:
+ * a client that waits for the next finds a socket at all times.
+ */
+static int listen_at(struct control *control, const char *path)
 {
+	struct sockaddr_un beside = {.sun_family = AF_UNIX};
+
+	if (snprintf(beside.sun_path, sizeof beside.sun_path, "%s.new", path) >=
+	    (int)sizeof beside.sun_path)
+		return -ENAMETOOLONG;
+	unlink_socket(beside.sun_path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t old = umask(0177);
-	int rc = fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof *address) ||
-				 listen(fd, 16)
-			 ? -errno
-			 : 0;
+	int rc = fd < 0 || bind(fd, (const struct sockaddr *)&beside, sizeof beside) ? -errno : 0;
 
 	umask(old);
 	control->listener = (struct watch){fd, listener_ready, control};
-	if (rc == 0)
-		control->path = strdup(address->sun_path);
-	return rc ? rc : loop_watch(control->loop, &control->listener, EPOLLIN);
+	if (rc)
+		return rc;
+	control->path = strdup(path);
+	if (!control->path)
+		rc = -ENOMEM;
+	else if (listen(fd, 16) || rename(beside.sun_path, path))
+		rc = -errno;
+	if (rc) {
+		unlink(beside.sun_path);
+		free(control->path);
+		control->path = NULL; /* not ours to remove */
+		return rc;
+	}
+	return loop_watch(control->loop, &control->listener, EPOLLIN);
 }
 
 int control_open(struct loop *loop, const char *path, answer_fn *answer, void *ctx,
@@ -245,7 +266,7 @@ int control_open(struct loop *loop, const char *path, answer_fn *answer, void *c
 	control->loop = loop;
 	control->answer = answer;
 	control->ctx = ctx;
-	rc = listen_at(control, &address);
+	rc = listen_at(control, path);
 	if (rc) {
 		control_close(control);
 		return err_run(err, -rc, "%s: no socket there: %s", path, strerror(-rc));

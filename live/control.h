@@ -25,13 +25,13 @@ struct control;
 /* Returns the reply, the server's to free; NULL only without memory. */
 typedef json_t *answer_fn(void *ctx, const json_t *request);
 
-/* -EADDRINUSE if a host answers there, -EINVAL if what lies there is no socket. */
+/* -EADDRINUSE if a host answers there; -EINVAL, -errno if what lies there is no host's. */
 MUST_CHECK int control_in_use(const char *path, struct err *err);
 
-/* Removes the sockets of a host that died there, and nothing else; for who has the claim. */
+/* Removes the agents' socket of a host that died there; for who has the claim. */
 void control_clear(const char *path);
 
-/* path: where control_in_use() found nobody, cleared. */
+/* path: where control_in_use() found nobody; a dead host's socket is replaced. */
 MUST_CHECK int control_open(struct loop *loop, const char *path, answer_fn *answer, void *ctx,
 			    struct control **control, struct err *err);
 void control_close(struct control *control); /* NULL is fine */

@@ -219,6 +219,7 @@ static void only_sockets_are_removed(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char agents[80];
+	struct loop loop;
 	struct err err;
 
 	snprintf(path, sizeof path, "/tmp/ballast-control.%d", (int)getpid());
@@ -233,10 +234,18 @@ static void only_sockets_are_removed(void)
 	CU_ASSERT_EQUAL(bind(sock, (struct sockaddr *)&address, sizeof address), 0);
 	close(open(agents, O_CREAT | O_WRONLY, 0600));
 	CU_ASSERT_EQUAL(control_in_use(path, &err), 0);
-	CU_ASSERT_EQUAL(access(path, F_OK), 0);
 	control_clear(path);
-	CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);
 	CU_ASSERT_EQUAL(unlink(agents), 0);
+	no_host(host(&loop), &loop); /* a host in the dead one's place */
+	CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);
+	close(sock);
+	/* And one that is no host's, but somebody's. */
+	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL(bind(sock, (struct sockaddr *)&address, sizeof address), 0);
+	CU_ASSERT_EQUAL(listen(sock, 1), 0);
+	CU_ASSERT_EQUAL(control_in_use(path, &err), -EPROTOTYPE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "no host's"));
+	CU_ASSERT_EQUAL(unlink(path), 0);
 	close(sock);
 }
 
