@@ -95,15 +95,23 @@ static void s3fifo_mapped(void *state, mpn_t mpn)
 	frame_list_append(&s->links, s->in_main[mpn.n] ? &s->main : &s->small, mpn);
 }
 
+static void leave_name(struct s3fifo_state *s, mpn_t mpn)
+{
+	uint64_t name = page_name(s, mpn);
+
+	s->ghost[name & s->ghost_mask] = (name >> 32) << 32 | ++s->evictions;
+}
+
 static void s3fifo_unmapped(void *state, mpn_t mpn)
 {
 	struct s3fifo_state *s = state;
 
+	/* Others may go before it, as its neighbours do; and sharing may find it a frame. */
 	if (mpn.n == s->evicting) {
-		uint64_t name = page_name(s, mpn);
-		s->ghost[name & s->ghost_mask] = (name >> 32) << 32 | ++s->evictions;
+		s->evicting = UINT32_MAX;
+		if (pte_state(*victim_entry(&s->env, mpn)) == PAGE_PRIVATE)
+			leave_name(s, mpn);
 	}
-	s->evicting = UINT32_MAX;
 	frame_list_remove(&s->links, s->in_main[mpn.n] ? &s->main : &s->small, mpn);
 }
 

@@ -164,6 +164,50 @@ static bool ghost_is_remembered(uint32_t a, uint32_t later)
 	return survived;
 }
 
+/* Fills the machine, has a victim picked and lost, brings it back: whether it is in main. */
+static bool comes_back_to_main(void (*lose)(struct rig *r, uint32_t page))
+{
+	static struct rig r;
+	uint32_t fresh = FRESH_FROM;
+
+	rig_open(&r, &victim_s3fifo, no_twin,
+		 (struct rig_shape){.frames = FRAMES, .pages = 10 * FRESH_FROM}, 1);
+	for (uint32_t page = 0; page < FRAMES; page++)
+		touch_evicting(&r, page);
+	mpn_t mpn = victim_s3fifo.pick(r.state);
+	CU_ASSERT_TRUE_FATAL(mpn_valid(mpn));
+	const uint32_t a = r.m->frame[mpn.n].ppn;
+	lose(&r, a);
+	touch_evicting(&r, a);
+	for (uint32_t i = 0; i < 2 * FRAMES; i++)
+		touch_evicting(&r, fresh++);
+	bool survived = pte_resident(test_entry(r.vm[0], a));
+	rig_close(&r);
+	return survived;
+}
+
+static void after_its_neighbour(struct rig *r, uint32_t page)
+{
+	rig_drop(r, 0, (page + 1) % FRAMES);
+	rig_drop(r, 0, page);
+}
+
+static void to_sharing(struct rig *r, uint32_t page)
+{
+	struct pmap *pmap = r->vm[0]->pmap;
+	const mpn_t mpn = pte_mpn(test_entry(r->vm[0], page));
+
+	pmap_map_shared(pmap, (ppn_t){page}, mpn);
+	pmap_break_shared(pmap, (ppn_t){page}, mpn); /* and is written at once */
+}
+
+/* A victim's neighbours may go with it, and before it; and it may come not to go at all. */
+static void names_are_of_the_evicted(void)
+{
+	CU_ASSERT_TRUE(comes_back_to_main(after_its_neighbour));
+	CU_ASSERT_FALSE(comes_back_to_main(to_sharing));
+}
+
 /* The table of ghosts may forget one early when another takes its place: rarely. */
 static void ghosts_enter_main(void)
 {
@@ -198,4 +242,5 @@ static void scans_pass_through(void)
 
 TESTS("swap/victim-s3fifo", {"queues equal their twin", queues_equal_their_twin},
       {"none eligible", none_eligible}, {"ghosts enter main", ghosts_enter_main},
+      {"names are of the evicted", names_are_of_the_evicted},
       {"scans pass through", scans_pass_through})
