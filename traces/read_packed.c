@@ -28,13 +28,16 @@ struct shape {
 
 static size_t take_u32(struct packed *p, const uint8_t *data, size_t n)
 {
+	rec_t any = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		uint32_t v;
 
 		memcpy(&v, data + 4 * i, sizeof v);
-		p->batch.word[i] = (uint64_t)(v & 0x7fffffff) << 28 | v >> 31;
+		any |= p->batch.word[i] = (uint64_t)(v & 0x7fffffff) << 28 | v >> 31;
 	}
 	p->batch.n = n;
+	p->source.any = any;
 	return n;
 }
 
