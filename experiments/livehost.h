@@ -18,8 +18,9 @@ struct livehost;
 
 /*
  * Checks what this machine and the job allow, and opens the host's sockets
- * (socket, and socket.agents), where the caller has the claim. The job outlives it. Events go to log, a line
- * each. As a worker after one that was killed it takes that one's guests over.
+ * (socket, and socket.agents), where the caller has the claim. The job outlives it.
+ * Events go to log, a line each. As a worker after one that was killed it takes
+ * that one's guests over.
  */
 MUST_CHECK int livehost_open(struct job *job, const char *socket, FILE *log, struct kept *kept,
 			     struct livehost **host, struct err *err);

@@ -143,8 +143,8 @@ static int attach(int wrong)
 	    uffd_register(uffd, (uint64_t)memory, PAGES))
 		_exit(16);
 	tell(sock, (struct wire){.op = WIRE_READY}, wrong >= 0 ? wrong : uffd);
-	if (wire_receive(sock, &w, &fd) <= 0 || w.op != WIRE_RUN)
-		_exit(17);
+	while (wire_receive(sock, &w, &fd) <= 0 || w.op != WIRE_RUN)
+		pause(); /* refused: the host is to end it */
 	return sock;
 }
 
