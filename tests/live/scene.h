@@ -185,6 +185,8 @@ static inline void scene_play(struct scene *s, const char *script, enum scene_wi
 	signal(SIGPIPE, SIG_IGN);
 	scene_kernel(&opts);
 	opts.modules = disk && !opts.image ? modules : NULL;
+	if (disk && opts.image) /* KASAN takes an eighth, and an image half of the rest */
+		opts.disk_pages = opts.pages = 2 * MEMORY;
 	char dir[] = "/tmp/ballast-module-XXXXXX";
 	if (!mkdtemp(dir))
 		abort();
