@@ -119,6 +119,19 @@ void derived_clear(struct derived *d, struct mmu *mmu, uint32_t table, unsigned 
 		derived_drop(d, mmu, derived_child(w));
 }
 
+/* A TLB may have more rights than the word has left. */
+static void put_leaf(struct derived *d, struct mmu *mmu, uint32_t table, unsigned i, uint64_t w,
+		     uint32_t ppn)
+{
+	struct dtable *t = d->table[table];
+	const bool less = t->word[i] & ~w & DW_W;
+
+	t->word[i] = w;
+	t->ppn[i] = ppn;
+	if (less)
+		derived_unload(d, mmu, table, i);
+}
+
 /*
  * A leaf that maps ppn by the guest's word, now. The page is resident. In a shadow
  * a write must come here first while the guest's word is not dirty; in direct the
@@ -139,13 +152,9 @@ bool derived_set_leaf(struct derived *d, struct mmu *mmu, uint32_t table, unsign
 		derived_clear(d, mmu, table, i, CAUSE_TABLE);
 	if (!(t->word[i] & DW_P) && !node_add(d, &d->leaves[ppn], WHERE(table, i)))
 		return false;
-	bool less = t->word[i] & ~w & DW_W;
 	if (t->word[i] & DW_P && t->word[i] != w)
 		*t->version = ++d->versions;
-	t->word[i] = w;
-	t->ppn[i] = ppn;
-	if (less)
-		derived_unload(d, mmu, table, i);
+	put_leaf(d, mmu, table, i, w, ppn);
 	return true;
 }
 
@@ -168,11 +177,7 @@ bool derived_set_large(struct derived *d, struct mmu *mmu, uint32_t table, unsig
 		large_made(mmu, d->broken[base / PT_LARGE]);
 		d->larges++;
 	}
-	bool less = t->word[i] & ~w & DW_W;
-	t->word[i] = w;
-	t->ppn[i] = base;
-	if (less)
-		derived_unload(d, mmu, table, i);
+	put_leaf(d, mmu, table, i, w, base);
 	return true;
 }
 
