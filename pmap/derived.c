@@ -87,15 +87,8 @@ static bool grow(struct derived *d)
 	if (!table)
 		return false;
 	d->table = table;
-	uint64_t **version = realloc(d->version, room * sizeof(*version));
-	if (!version)
+	if (!cells_grow(&d->cells, &d->version, d->room, room))
 		return false;
-	d->version = version;
-	uint64_t *cells = cells_add(&d->cells, room - d->room);
-	if (!cells)
-		return false;
-	for (uint32_t i = d->room; i < room; i++)
-		version[i] = cells++;
 	d->room = room;
 	return true;
 }

@@ -31,15 +31,8 @@ static bool grow(struct pt_store *s)
 	if (!page)
 		return false;
 	s->page = page;
-	uint64_t **version = realloc(s->version, room * sizeof(*version));
-	if (!version)
+	if (!cells_grow(&s->cells, &s->version, s->room, room))
 		return false;
-	s->version = version;
-	uint64_t *cells = cells_add(&s->cells, room - s->room);
-	if (!cells)
-		return false;
-	for (uint32_t i = s->room; i < room; i++)
-		version[i] = cells++;
 	s->room = room;
 	return true;
 }

@@ -7,13 +7,28 @@
 #define FIRST	   16 /* items */
 #define CHUNK_MOST ((size_t)2 << 20)
 
-uint64_t *cells_add(struct cells *c, uint32_t n)
+static uint64_t *add(struct cells *c, uint32_t n)
 {
 	uint64_t *run = c->runs < ARRAY_LEN(c->run) ? calloc(n, sizeof *run) : NULL;
 
 	if (run)
 		c->run[c->runs++] = run;
 	return run;
+}
+
+bool cells_grow(struct cells *c, uint64_t ***row, uint32_t n, uint32_t room)
+{
+	uint64_t **at = realloc(*row, room * sizeof(*at));
+
+	if (!at)
+		return false;
+	*row = at;
+	uint64_t *cells = add(c, room - n);
+	if (!cells)
+		return false;
+	for (uint32_t i = n; i < room; i++)
+		at[i] = cells++;
+	return true;
 }
 
 void cells_fini(struct cells *c)

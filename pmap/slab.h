@@ -30,8 +30,11 @@ struct cells {
 	unsigned runs;
 };
 
-/* n more, zeros: NULL without memory. Whoever doubles what there is has room for ever. */
-uint64_t *cells_add(struct cells *c, uint32_t n);
+/*
+ * The row says where each number is: of n it becomes one of room, the new ones zeros.
+ * False without memory. Whoever doubles what there is has room for ever.
+ */
+bool cells_grow(struct cells *c, uint64_t ***row, uint32_t n, uint32_t room);
 void cells_fini(struct cells *c);
 
 void slab_init(struct slab *s, size_t item, struct meter *meter);
